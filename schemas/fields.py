@@ -1,0 +1,90 @@
+"""What the wire models share: their base, text that Postgres can hold, integer ids and dates."""
+
+import re
+from datetime import date
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainValidator, StrictStr, WithJsonSchema
+from pydantic import model_validator as pydantic_model_validator
+
+from schemas.limits import IDENTIFIER_CHARS_MAX, INTEGER_ID_MAX, TEXT_CHARS_MAX
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+_DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
+
+
+class WireModel(BaseModel):
+    """A message from outside. Unknown fields are ignored; null and the empty string mean that a field was not given."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    @pydantic_model_validator(mode="before")
+    @classmethod
+    def _blank_is_absent(cls, raw: Any) -> Any:
+        if not isinstance(raw, dict):
+            raise ValueError("must be a JSON object")
+        return {name: value for name, value in raw.items() if value is not None and value != ""}
+
+
+def storable(text: str) -> str:
+    """Return the text. Raises ValueError for NUL or half of a surrogate pair, which Postgres cannot store."""
+    if _UNSTORABLE.search(text):
+        raise ValueError("holds a NUL or a lone surrogate, which is no text")
+    return text
+
+
+def _at_most(chars_max: int) -> AfterValidator:
+    def check(text: str) -> str:
+        if len(text) > chars_max:
+            raise ValueError(f"is longer than {chars_max} characters")
+        return text
+
+    return AfterValidator(check)
+
+
+def _read_integer_id(value: object) -> int:
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError("must be an integer")
+    if not 0 <= value <= INTEGER_ID_MAX:
+        raise ValueError(f"must lie between 0 and {INTEGER_ID_MAX}")
+    return value
+
+
+def _read_date(value: object) -> date:
+    if not isinstance(value, str) or not _ISO_DATE.fullmatch(value):
+        raise ValueError("must be a date such as 2017-10-10")
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        raise ValueError("is no day of the calendar") from None
+
+
+# pydantic's own length checks count before our validators run, and its text checks turn a lone surrogate into bytes.
+Name = Annotated[
+    StrictStr,
+    BeforeValidator(lambda value: storable(value) if isinstance(value, str) else value),
+    _at_most(IDENTIFIER_CHARS_MAX),
+    WithJsonSchema({"type": "string", "maxLength": IDENTIFIER_CHARS_MAX}),
+]
+"""Text that names something: an identifier, a code, a type."""
+
+Text = Annotated[
+    StrictStr,
+    BeforeValidator(lambda value: storable(value) if isinstance(value, str) else value),
+    _at_most(TEXT_CHARS_MAX),
+    WithJsonSchema({"type": "string", "maxLength": TEXT_CHARS_MAX}),
+]
+"""Free text for people."""
+
+IntegerId = Annotated[
+    int,
+    PlainValidator(_read_integer_id),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[0-9]{1,19}$"}]}),
+]
+"""An integer id, as a number or as a string of digits."""
+
+Date = Annotated[date, PlainValidator(_read_date), WithJsonSchema({"type": "string", "format": "date"})]
+"""A day: YYYY-MM-DD."""

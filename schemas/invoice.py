@@ -1,0 +1,50 @@
+"""`invoice.put.v1`: creates or updates an invoice."""
+
+from decimal import Decimal
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from schemas.fields import Date, IntegerId, Name, WireModel
+from schemas.money import Amount, Currency
+from schemas.registration import IDENTIFIER_KINDS, Identifier
+
+InvoiceState = Literal["OPEN", "CLOSED", "CANCELLED"]
+
+
+class Account(WireModel):
+    """The account that an invoice belongs to."""
+
+    id: Name | None = None
+    number: Name | None = None
+    name: Name | None = None
+
+
+class InvoicePut(WireModel):
+    """An invoice as its owner states it. The amounts are what is owed before any payment registered here."""
+
+    jobid: IntegerId | None = None
+    billcode: Name | None = None
+    billnum: Name | None = None
+    reference_number: Name | None = None
+    back_office_code: Name | None = None
+    external_id: Name | None = None
+    account: Account | None = None
+    currency: Currency | None = Field(default=None, description="The company's currency where absent.")
+    capital: Amount = Field(description="Capital owed.")
+    interest: Amount = Field(default=Decimal(0), description="Interest owed.")
+    noticefee: Amount = Field(default=Decimal(0), description="Notice fees owed.")
+    state: InvoiceState = "OPEN"
+    due_date: Date | None = None
+    version: IntegerId = Field(description="Grows with every statement of this invoice; an older one is ignored.")
+
+    @model_validator(mode="after")
+    def _is_named(self) -> Self:
+        if not self.identifiers():
+            raise ValueError(f"needs at least one of {', '.join(IDENTIFIER_KINDS)}")
+        return self
+
+    def identifiers(self) -> tuple[Identifier, ...]:
+        """Return the identifiers given, in the fixed order of their kinds."""
+        given = ((kind, getattr(self, kind)) for kind in IDENTIFIER_KINDS)
+        return tuple(Identifier(kind, str(value)) for kind, value in given if value is not None)

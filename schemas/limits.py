@@ -1,0 +1,28 @@
+"""Every limit on what comes from outside, with its unit. The worker's own are in worker/limits.py."""
+
+BODY_BYTES_MAX = 64 * 1024
+"""A message body (contract, section 2)."""
+
+NESTING_LEVELS_MAX = 64
+"""Objects and lists inside one another. No message needs ten; a parser's stack ends at about a thousand."""
+
+IDEMPOTENCY_KEY_CHARS_MAX = 255
+"""An idempotency key (contract, section 2); also what AMQP allows a message_id."""
+
+AMOUNT_DIGITS_MAX = 15
+"""Digits of an amount, before and after the point together. In minor units of any currency it fits 64 bits."""
+
+IDENTIFIER_CHARS_MAX = 255
+"""A billcode, a bill number, a reference: whatever names a thing."""
+
+TEXT_CHARS_MAX = 4_000
+"""Free text such as a description."""
+
+INTEGER_ID_MAX = 2**63 - 1
+"""A jobid, an iVvy invoice id, a version: what Postgres holds in a bigint."""
+
+FIELD_ERRORS_MAX = 20
+"""Field errors told of one message; the rest is only counted."""
+
+TRACE_CHARS_MAX = 512
+"""A traceparent or tracestate header (W3C Trace Context asks for at least this much of a tracestate)."""

@@ -1,0 +1,82 @@
+"""`payment.outcome.v1`: what became of a registration.
+
+Amounts are text with exactly the currency's digits. In every outcome amount = focused + unfocused.
+"""
+
+from enum import IntEnum
+from typing import Annotated, Literal
+
+from pydantic import Field, JsonValue
+from typing_extensions import TypedDict
+
+from schemas.invalid import FieldError
+from schemas.invoice import InvoiceState
+
+OUTCOME_TYPE = "payment.outcome.v1"
+
+
+class Status(IntEnum):
+    """What became of a registration. The numbers and names are Ropo's; there is no 7. Only OHISPAY is a success."""
+
+    UNDONE = 0
+    FAIL = 1
+    OLD = 2
+    ROPO = 3
+    ROPO_REFUND = 4
+    CLOSE = 5
+    OHISPAY = 6
+    IGNORE = 8
+    DIFFCID = 9
+    NOT_FOUND = 10
+    CANCELLED = 11
+
+
+StatusId = Literal[0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 11]
+MoneyText = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?$", examples=["710.00"])]
+
+
+class Breakdown(TypedDict):
+    """How an amount was allocated: open before, open after, and what was focused to each component."""
+
+    jobid: int | None
+    billnum: str | None
+    billcode: str | None
+    capitalbefore: MoneyText
+    capitalafter: MoneyText
+    focusedtocapital: MoneyText
+    interestbefore: MoneyText
+    interestafter: MoneyText
+    focusedtointerest: MoneyText
+    noticefeebefore: MoneyText
+    noticefeeafter: MoneyText
+    focusedtonoticefee: MoneyText
+    unfocused: MoneyText
+    invoicestate: InvoiceState | None
+
+
+class OutcomeLine(Breakdown):
+    """One line of the payment: the same breakdown for its invoice, and the documents that it points at."""
+
+    amount: MoneyText
+    references: dict[str, str]
+
+
+class Outcome(Breakdown):
+    """The event. Of one invoice, or summed over the lines where there are several."""
+
+    event_id: Annotated[str, Field(json_schema_extra={"format": "uuid"})]
+    occurred_at: Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+    company: str
+    source: str
+    idempotency_key: str
+    payment_id: int
+    statusid: StatusId
+    status: str
+    reason: str
+    statustext: str
+    amount: MoneyText
+    currency: str
+    paydate: Annotated[str, Field(json_schema_extra={"format": "date"})] | None
+    lines: list[OutcomeLine]
+    response: dict[str, JsonValue]
+    errors: Annotated[list[FieldError], Field(description="What is wrong with an invalid registration.")]

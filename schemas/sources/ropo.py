@@ -1,0 +1,100 @@
+"""Ropo One, `ropo.payment.v1` (POST /jobs/payment): a payment made past the collector's settlement flow."""
+
+from decimal import Decimal
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from schemas.fields import Date, IntegerId, Name, Text, WireModel
+from schemas.money import Amount, to_minor
+from schemas.outcome import Outcome, Status
+from schemas.registration import Identifier, IdentifierKind, Line, Registration
+from schemas.sources.source import ResponseValue, Source
+
+LOOKUP_ORDER: tuple[IdentifierKind, ...] = ("billcode", "jobid", "billnum")
+
+_AMOUNTS = (
+    "amount",
+    "capitalbefore",
+    "capitalafter",
+    "focusedtocapital",
+    "interestbefore",
+    "interestafter",
+    "focusedtointerest",
+    "noticefeebefore",
+    "noticefeeafter",
+    "focusedtonoticefee",
+    "unfocused",
+)
+
+
+class RopoPayment(WireModel):
+    """The body as Ropo One takes it. Several identifiers may be given; they are looked up in LOOKUP_ORDER."""
+
+    amount: Amount = Field(description="Amount of the payment, in the company's currency.")
+    paydate: Date = Field(description="Date of payment.")
+    billcode: Name | None = Field(default=None, description="Reference of the job; preferred.")
+    jobid: IntegerId | None = Field(default=None, description="Id of the job.")
+    billnum: Name | None = Field(default=None, description="Invoice number.")
+    identifier: Name | None = Field(default=None, description='Payment targeting identifier, e.g. "insurance".')
+    type: Name | None = Field(default=None, description='Payment type, e.g. "directpayment".')
+    creditnotebillnum: Name | None = Field(default=None, description="Credit note's invoice number.")
+    description: Text | None = None
+
+    @model_validator(mode="after")
+    def _names_an_invoice(self) -> Self:
+        if self.billcode is None and self.jobid is None and self.billnum is None:
+            raise ValueError("needs one of billcode, jobid, billnum")
+        return self
+
+
+def to_registration(message: RopoPayment, company_currency: str) -> Registration:
+    """Return the registration that the message asks for. Ropo names no currency: it is the company's."""
+    given = ((kind, getattr(message, kind)) for kind in LOOKUP_ORDER)
+    line = Line(
+        identifiers=tuple(Identifier(kind, str(value)) for kind, value in given if value is not None),
+        amount_minor=to_minor(message.amount, company_currency, "amount"),
+        references={} if message.creditnotebillnum is None else {"creditnotebillnum": message.creditnotebillnum},
+    )
+    details = {"identifier": message.identifier, "description": message.description}
+    return Registration(
+        source=ROPO.message_type,
+        currency=company_currency,
+        paydate=message.paydate,
+        lines=(line,),
+        payment_type=message.type,
+        details={name: value for name, value in details.items() if value is not None},
+    )
+
+
+def response(outcome: Outcome, _registration: Registration | None) -> dict[str, ResponseValue]:
+    """Return Ropo's answer: the breakdown with amounts as numbers, and what happened."""
+    answer: dict[str, ResponseValue] = {
+        "jobid": outcome["jobid"],
+        "billnum": outcome["billnum"],
+        "billcode": outcome["billcode"],
+        "paydate": outcome["paydate"],
+    }
+    answer |= {name: Decimal(outcome[name]) for name in _AMOUNTS}  # type: ignore[literal-required]
+    return answer | {"statusid": outcome["statusid"], "statustext": _statustext(outcome)}
+
+
+def _statustext(outcome: Outcome) -> str:
+    """Ropo's published example says "Capital kirjattu" (Finnish: booked) of a payment that went to the capital."""
+    if outcome["status"] != Status.OHISPAY.name:
+        return outcome["statustext"]
+    focused = {
+        "Capital": outcome["focusedtocapital"],
+        "Interest": outcome["focusedtointerest"],
+        "Notice fee": outcome["focusedtonoticefee"],
+    }
+    return ", ".join(name for name, amount in focused.items() if Decimal(amount)) + " kirjattu"
+
+
+ROPO = Source(
+    message_type="ropo.payment.v1",
+    model=RopoPayment,
+    key_field=None,
+    to_registration=to_registration,
+    response=response,
+)
