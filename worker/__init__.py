@@ -1,0 +1,1 @@
+"""payment-worker: registers payments against invoices, from RabbitMQ into Postgres, once."""

@@ -1,0 +1,1 @@
+"""The rules, pure: no clock, no database, no broker, no log."""

@@ -1,0 +1,71 @@
+"""How an amount is allocated to capital, interest and notice fees. All amounts are minor units."""
+
+from enum import StrEnum
+from typing import NamedTuple, Self
+
+
+class Components(NamedTuple):
+    """An amount for each component of an invoice."""
+
+    capital: int = 0
+    interest: int = 0
+    noticefee: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.capital + self.interest + self.noticefee
+
+    def plus(self, other: Self) -> "Components":
+        return Components(*(a + b for a, b in zip(self, other, strict=True)))
+
+    def minus(self, other: Self) -> "Components":
+        return Components(*(a - b for a, b in zip(self, other, strict=True)))
+
+
+NOTHING = Components()
+
+
+class AllocationOrder(StrEnum):
+    """In which order the components are paid. The name says the order; each has its source in law or practice."""
+
+    NOTICEFEE_INTEREST_CAPITAL = "noticefee-interest-capital"
+    """Costs, interest, principal: BGB §367(1), PECL 7:109, UNIDROIT 6.1.12. The default."""
+    NOTICEFEE_CAPITAL_INTEREST = "noticefee-capital-interest"
+    """Costs, principal, interest: BGB §497(3), consumer loans."""
+    INTEREST_CAPITAL_NOTICEFEE = "interest-capital-noticefee"
+    INTEREST_NOTICEFEE_CAPITAL = "interest-noticefee-capital"
+    CAPITAL_INTEREST_NOTICEFEE = "capital-interest-noticefee"
+    """What a creditor expects of money that reached its own account: the preset for the type `directpayment`."""
+    PRO_RATA = "pro-rata"
+    """In proportion to what is open, by largest remainder."""
+
+
+def allocate(amount: int, open_amounts: Components, order: AllocationOrder) -> Components:
+    """Return what of the amount goes to each component: never more than is open on it, and never less than fits.
+
+    The total is min(amount, what is open). Both must not be negative.
+    """
+    payable = min(amount, open_amounts.total)
+    if order is AllocationOrder.PRO_RATA:
+        return Components(*pro_rata(payable, open_amounts))
+    focused = dict.fromkeys(Components._fields, 0)
+    for component in order.split("-"):
+        focused[component] = min(payable, getattr(open_amounts, component))
+        payable -= focused[component]
+    return Components(**focused)
+
+
+def pro_rata(amount: int, weights: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the amount split in proportion to the weights, by largest remainder.
+
+    Nothing is stranded and, as long as the amount is no more than the weights' sum, no part exceeds its weight.
+    Equal remainders go to the earlier part, so the result depends on nothing but the arguments.
+    """
+    total = sum(weights)
+    if total == 0:
+        return (0,) * len(weights)
+    parts = [amount * weight // total for weight in weights]
+    by_remainder = sorted(range(len(weights)), key=lambda i: (-(amount * weights[i] % total), i))
+    for i in by_remainder[: amount - sum(parts)]:
+        parts[i] += 1
+    return tuple(parts)

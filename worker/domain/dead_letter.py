@@ -1,0 +1,59 @@
+"""A dead letter: a message that could not be processed, with why."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from schemas import catalog
+from schemas.fields import storable
+from schemas.invalid import FieldError
+from worker.domain.errors import DeadLetterReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """What is kept of it: body and properties as they came, and the cause.
+
+    properties: the AMQP properties in JSON, enough to publish the message again just as it was.
+    arrival: names this very filing, so that the same one delivered twice counts once.
+    """
+
+    reason: DeadLetterReason
+    text: str
+    routing_key: str
+    body: bytes
+    properties: Mapping[str, Any]
+    arrival: str
+    errors: tuple[FieldError, ...] = ()
+
+    @property
+    def company(self) -> str | None:
+        name = self.routing_key.partition(".")[2]
+        return name if catalog.is_company(name) else None
+
+    @property
+    def identity(self) -> bytes:
+        """SHA-256 of what makes two dead letters the same one, come again: where it went, its type, key and body."""
+        parts = (self.routing_key, self.type or "", self.idempotency_key or "")
+        digest = hashlib.sha256("\0".join(parts).encode(errors="surrogateescape"))
+        digest.update(b"\0" + self.body)
+        return digest.digest()
+
+    @property
+    def type(self) -> str | None:
+        return _text(self.properties.get("type"))
+
+    @property
+    def idempotency_key(self) -> str | None:
+        """The key in the properties, where one could be read."""
+        headers = self.properties.get("headers")
+        header = headers.get(catalog.KEY_HEADER) if isinstance(headers, dict) else None
+        return _text(header) or _text(self.properties.get("message_id"))
+
+
+def _text(value: object) -> str | None:
+    try:
+        return storable(value) if isinstance(value, str) else None
+    except ValueError:
+        return None

@@ -1,0 +1,64 @@
+"""Why work on a message did not come to its end.
+
+    WorkerError
+    ├── PermanentError       the same message will fail again, so it becomes a dead letter
+    │   └── RefusedError     it cannot be processed; carries the dead letter's reason
+    ├── TransientError       the same message may succeed in a moment
+    │   └── ContendedError   another worker was at the same rows; the transaction was undone
+    └── UnavailableError     a server is away: no message's fault, and none is charged an attempt
+        └── LinkLostError    the connection to RabbitMQ ended; what is unacknowledged will come again
+
+Business refusals (invoice closed, overpayment) are no errors: they are verdicts, and are answered.
+"""
+
+from enum import StrEnum
+
+from schemas.invalid import FieldError
+
+
+class WorkerError(Exception):
+    """The root of what the worker itself raises."""
+
+
+class PermanentError(WorkerError):
+    """Will fail again however often it is tried."""
+
+
+class TransientError(WorkerError):
+    """May succeed when tried again."""
+
+
+class ContendedError(TransientError):
+    """Another worker wrote the same key or invoice first; what was written here has been rolled back."""
+
+
+class UnavailableError(WorkerError):
+    """RabbitMQ or Postgres cannot be reached or refuses to work."""
+
+
+class LinkLostError(UnavailableError):
+    """The connection to RabbitMQ, or a channel of it, has ended; its deliveries are void and will come again."""
+
+
+class DeadLetterReason(StrEnum):
+    """Why a message became a dead letter (contract, section 6)."""
+
+    MALFORMED_JSON = "malformed_json"
+    UNSUPPORTED_CONTENT_TYPE = "unsupported_content_type"
+    TOO_LARGE = "too_large"
+    UNKNOWN_TYPE = "unknown_type"
+    UNKNOWN_COMPANY = "unknown_company"
+    INVALID = "invalid"
+    MISSING_IDEMPOTENCY_KEY = "missing_idempotency_key"
+    POISON = "poison"
+    DELIVERY_LIMIT = "delivery_limit"
+
+
+class RefusedError(PermanentError):
+    """The message cannot be processed. `text` says why, `errors` says it field by field; neither holds a value."""
+
+    def __init__(self, reason: DeadLetterReason, text: str, errors: tuple[FieldError, ...] = ()) -> None:
+        super().__init__(text)
+        self.reason = reason
+        self.text = text
+        self.errors = errors

@@ -1,0 +1,47 @@
+"""An invoice as the books hold it: what its owner stated, what was allocated to it, and so what is open."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+
+from schemas.invoice import InvoiceState
+from schemas.registration import Identifier, IdentifierKind
+from worker.domain.allocation import Components
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invoice:
+    """A row of the invoices. Amounts are minor units of its currency."""
+
+    id: int
+    company: str
+    identifiers: Mapping[IdentifierKind, str]
+    currency: str
+    stated_state: InvoiceState
+    version: int
+    stated: Components
+    allocated: Components
+    account_id: str | None = None
+    account_number: str | None = None
+    account_name: str | None = None
+    due_date: date | None = None
+
+    @property
+    def open(self) -> Components:
+        """What is still owed: stated − allocated."""
+        return self.stated.minus(self.allocated)
+
+    @property
+    def state(self) -> InvoiceState:
+        """CANCELLED and CLOSED as stated; CLOSED also where nothing is open."""
+        if self.stated_state == "OPEN" and self.open.total == 0:
+            return "CLOSED"
+        return self.stated_state
+
+    def has(self, identifier: Identifier) -> bool:
+        """Say whether the identifier names this invoice."""
+        return self.identifiers.get(identifier.kind) == identifier.value
+
+    def booked(self, allocation: Components) -> "Invoice":
+        """Return the invoice after the allocation."""
+        return replace(self, allocated=self.allocated.plus(allocation))
