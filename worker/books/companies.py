@@ -1,0 +1,49 @@
+"""The companies and their policies."""
+
+import json
+from collections.abc import Iterable
+
+from worker.books.session import Connection
+from worker.books.sql import query
+from worker.domain.allocation import AllocationOrder
+from worker.domain.policy import DuplicateCheck, IdentifierRule, Overpayment, Policy, Treatment
+
+
+async def read_policies(connection: Connection, companies: Iterable[str] | None = None) -> dict[str, Policy]:
+    """Return the policies of the companies named that exist, or of all."""
+    names = None if companies is None else list(companies)
+    rows = await connection.fetch(query("policies"), names)
+    return {
+        row["company"]: Policy(
+            company=row["company"],
+            currency=row["currency"],
+            allocation=AllocationOrder(row["allocation"]),
+            allocation_for={name: AllocationOrder(order) for name, order in json.loads(row["allocation_for"]).items()},
+            overpayment=Overpayment(row["overpayment"]),
+            treat={name: Treatment(treatment) for name, treatment in json.loads(row["treat"]).items()},
+            books_closed_until=row["books_closed_until"],
+            duplicates=DuplicateCheck(row["duplicates"]),
+            await_invoice_s=row["await_invoice_s"],
+            hide_foreign=row["hide_foreign"],
+            identifiers=IdentifierRule(row["identifiers"]),
+        )
+        for row in rows
+    }
+
+
+async def put_policy(connection: Connection, policy: Policy) -> None:
+    """Create the company or replace its policy; the next batch goes by it."""
+    await connection.execute(
+        query("put_company"),
+        policy.company,
+        policy.currency,
+        policy.allocation,
+        json.dumps(dict(policy.allocation_for)),
+        policy.overpayment,
+        json.dumps(dict(policy.treat)),
+        policy.books_closed_until,
+        policy.duplicates,
+        policy.await_invoice_s,
+        policy.hide_foreign,
+        policy.identifiers,
+    )

@@ -1,0 +1,39 @@
+"""The invoices: found and locked for booking, and stated by their owners."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from schemas.registration import IDENTIFIER_KINDS, Identifier, IdentifierKind
+from worker.books.session import Connection
+from worker.books.sql import query
+from worker.domain.allocation import Components
+from worker.domain.invoice import Invoice
+
+
+async def lock_invoices(connection: Connection, wanted: Iterable[tuple[str, Identifier]]) -> list[Invoice]:
+    """Return the invoices that go by any of the names (company, identifier), locked in the order of their ids."""
+    companies: dict[IdentifierKind, list[str]] = {kind: [] for kind in IDENTIFIER_KINDS}
+    values: dict[IdentifierKind, list[object]] = {kind: [] for kind in IDENTIFIER_KINDS}
+    for company, (kind, value) in wanted:
+        companies[kind].append(company)
+        values[kind].append(int(value) if kind == "jobid" else value)
+    columns = [column for kind in IDENTIFIER_KINDS for column in (companies[kind], values[kind])]
+    return [to_invoice(row) for row in await connection.fetch(query("lock_invoices"), *columns)]
+
+
+def to_invoice(row: Mapping[str, Any]) -> Invoice:
+    """Return the invoice that a row of the table says."""
+    return Invoice(
+        id=row["id"],
+        company=row["company"],
+        identifiers={kind: str(row[kind]) for kind in IDENTIFIER_KINDS if row[kind] is not None},
+        currency=row["currency"],
+        stated_state=row["stated_state"],
+        version=row["version"],
+        stated=Components(row["capital"], row["interest"], row["noticefee"]),
+        allocated=Components(row["capital_allocated"], row["interest_allocated"], row["noticefee_allocated"]),
+        account_id=row["account_id"],
+        account_number=row["account_number"],
+        account_name=row["account_name"],
+        due_date=row["due_date"],
+    )

@@ -1,0 +1,36 @@
+"""Payments left undone, which the worker looks at again by itself."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from schemas.catalog import KEY_HEADER, TRACE_HEADERS
+from schemas.registration import Identifier
+from worker.books.session import Connection
+from worker.books.sql import query
+from worker.domain.message import Message
+
+
+async def take_pending(connection: Connection, now: datetime, rows_max: int) -> list[Message]:
+    """Return the messages of undone payments whose time has come, as they would come in again, key and all."""
+    rows = await connection.fetch(query("take_pending"), now, rows_max)
+    return [
+        Message(
+            routing_key=f"registration.{row['company']}",
+            body=row["body"],
+            type=row["source"],
+            correlation_id=row["correlation_id"],
+            reply_to=row["reply_to"],
+            headers={KEY_HEADER: row["idempotency_key"], **{name: row[name] for name in TRACE_HEADERS}},
+        )
+        for row in rows
+    ]
+
+
+def awaited_name(company: str, identifier: Identifier) -> str:
+    """Return the text under which an undone payment is woken when an invoice of that name arrives."""
+    return f"{company} {identifier.kind} {identifier.value}"
+
+
+async def wake_pending(connection: Connection, awaited_names: Iterable[str], now: datetime) -> None:
+    """Let the payments that await one of the names be looked at now."""
+    await connection.execute(query("wake_pending"), list(awaited_names), now)

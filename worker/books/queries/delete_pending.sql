@@ -1,0 +1,1 @@
+DELETE FROM pending WHERE payment_id = ANY ($1::bigint[])

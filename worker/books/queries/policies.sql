@@ -1,0 +1,4 @@
+SELECT company, currency, allocation, allocation_for, overpayment, treat, books_closed_until, duplicates, await_invoice_s, hide_foreign, identifiers
+FROM companies
+WHERE $1::text[] IS NULL OR company = ANY ($1::text[])
+ORDER BY company

@@ -1,0 +1,112 @@
+"""One held connection to Postgres for each lane of work, and what its failures mean for the message in hand."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Self, TypeAlias
+
+import asyncpg
+
+from worker.domain.errors import ContendedError, TransientError, UnavailableError
+from worker.limits import CONNECT_TIMEOUT_S, IDLE_IN_TRANSACTION_TIMEOUT_MS, LOCK_TIMEOUT_MS, STATEMENT_TIMEOUT_MS
+
+Connection: TypeAlias = "asyncpg.Connection[Any]"
+
+_TRANSIENT = (
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.QueryCanceledError,
+)
+_AWAY_CLASSES = ("08", "25", "28", "3D", "42", "53", "57", "58", "F0", "XX")
+"""SQLSTATE classes that speak of the server, the login or the schema and not of a message: connection, read-only,
+credentials, no such database, missing table or right, out of disk or connections, shutdown, I/O, damage."""
+
+
+class Session:
+    """A connection that is opened when needed, kept, and thrown away after a failure that leaves it in doubt."""
+
+    def __init__(self, dsn: str, lane: str) -> None:
+        self._dsn = dsn
+        self._lane = lane
+        self._connection: Connection | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connection, if there is one, within a moment."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                await connection.close(timeout=CONNECT_TIMEOUT_S)
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                connection.terminate()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """Run the block in a transaction.
+
+        Raises UnavailableError where the server is away: also where a COMMIT went out and its answer did not come, so
+        that what was decided has to be looked up under its keys. TransientError where trying again may help.
+        """
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """Give the block the connection, outside of a transaction. Raises as transaction() does."""
+        try:
+            yield await self._connected()
+        except _TRANSIENT as error:
+            raise TransientError(_told(error)) from error
+        except asyncpg.UniqueViolationError as error:
+            raise ContendedError(_told(error)) from error
+        except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
+            if isinstance(error, ValueError):
+                raise  # a parameter that the driver cannot encode: the message's fault, and the connection is sound
+            self._drop()
+            raise UnavailableError(f"Postgres cannot be reached: {error or type(error).__name__}") from error
+        except asyncpg.PostgresError as error:
+            if str(error.sqlstate).startswith(_AWAY_CLASSES):
+                self._drop()
+                raise UnavailableError(f"Postgres refuses to work: {_told(error)}") from error
+            raise
+        except BaseException:
+            # Cancelled, or broken off, in the middle of something: the connection's state is in doubt.
+            if self._connection is not None and self._connection.is_in_transaction():
+                self._drop()
+            raise
+
+    async def _connected(self) -> Connection:
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await self._connect()
+        return self._connection
+
+    async def _connect(self) -> Connection:
+        try:
+            return await asyncpg.connect(
+                self._dsn,
+                timeout=CONNECT_TIMEOUT_S,
+                server_settings={
+                    "application_name": f"payment-worker {self._lane}",
+                    "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+                    "lock_timeout": str(LOCK_TIMEOUT_MS),
+                    "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_TIMEOUT_MS),
+                    "timezone": "UTC",
+                },
+            )
+        except ValueError as error:
+            raise UnavailableError(f"Postgres cannot be reached: the URL makes no sense: {error}") from error
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()
+
+
+def _told(error: asyncpg.PostgresError) -> str:
+    # The server's detail line quotes the row, so only its message and code are told on.
+    return f"{error.args[0] if error.args else type(error).__name__} (SQLSTATE {error.sqlstate})"
