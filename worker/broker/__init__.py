@@ -1,0 +1,1 @@
+"""RabbitMQ: the topology, what comes in, and what goes out confirmed."""

@@ -1,0 +1,103 @@
+"""Messages that leave the straight way: to the delayed retries, or to the dead letters; and how those are read.
+
+Always in this order: publish the copy, await its confirm, and only then is the original acknowledged.
+"""
+
+import hashlib
+import json
+from typing import Any
+from uuid import uuid4
+
+from schemas.catalog import DEAD_LETTER
+from worker.broker.delivery import ATTEMPTS_HEADER, Delivery
+from worker.broker.properties import copied, copyable, is_brokers, restored, to_json
+from worker.broker.publisher import Publication, Publisher
+from worker.broker.topology import retry_name
+from worker.domain.dead_letter import DeadLetter
+from worker.domain.errors import DeadLetterReason, LinkLostError, RefusedError
+from worker.limits import ERROR_CHARS_MAX, RETRY_TIERS_S
+
+_REASON = "payment-worker-reason"
+_ERROR = "payment-worker-error"
+_ERRORS = "payment-worker-errors"
+_ARRIVAL = "payment-worker-arrival"
+_OURS = (_REASON, _ERROR, _ERRORS, _ARRIVAL, ATTEMPTS_HEADER)
+
+
+async def dead_letter(publisher: Publisher, delivery: Delivery, refusal: RefusedError) -> bool:
+    """Publish the message to the dead letters with why. False where only the broker itself can move it: reject it then.
+
+    Raises LinkLostError where it has not been confirmed.
+    """
+    if not copyable(delivery.properties):
+        return False
+    headers = {
+        _REASON: refusal.reason.value,
+        _ERROR: refusal.text[:ERROR_CHARS_MAX],
+        _ERRORS: json.dumps(refusal.errors),
+        _ARRIVAL: str(uuid4()),
+    }
+    await _divert(publisher, delivery, DEAD_LETTER, headers)
+    return True
+
+
+async def retry_later(publisher: Publisher, delivery: Delivery) -> bool:
+    """Send the message to wait for its next attempt. False where it has had them all. Raises as dead_letter() does."""
+    attempts = delivery.attempts
+    if attempts >= len(RETRY_TIERS_S) or not copyable(delivery.properties):
+        return False
+    await _divert(publisher, delivery, retry_name(RETRY_TIERS_S[attempts]), {ATTEMPTS_HEADER: attempts + 1})
+    return True
+
+
+async def _divert(publisher: Publisher, delivery: Delivery, exchange: str, headers: dict[str, Any]) -> None:
+    properties = copied(delivery.properties, headers)
+    (routed,) = await publisher.publish([Publication(exchange, delivery.routing_key, delivery.body, properties)])
+    if not routed:
+        raise LinkLostError(f"no queue is bound to {exchange}: run `payment-worker setup`")
+
+
+def read_dead_letter(delivery: Delivery) -> DeadLetter:
+    """Return the dead letter that a delivery from their queue is, sent by a worker or by the broker itself."""
+    headers = delivery.headers
+    death = _first_death(headers)
+    if death is not None:
+        reason, text, errors = _by_broker(death)
+        arrival = hashlib.sha256(repr((death, delivery.routing_key, delivery.body)).encode(errors="surrogateescape"))
+        arrival_name = arrival.hexdigest()
+    else:
+        reason, text, errors = _by_worker(headers)
+        arrival_name = str(headers.get(_ARRIVAL) or uuid4())
+    properties = restored(delivery.properties)
+    properties.headers = {
+        name: value for name, value in (properties.headers or {}).items() if name not in _OURS and not is_brokers(name)
+    }
+    return DeadLetter(
+        reason=reason,
+        text=text,
+        errors=errors,
+        routing_key=delivery.routing_key,
+        body=delivery.body,
+        properties=to_json(properties),
+        arrival=arrival_name,
+    )
+
+
+def _first_death(headers: dict[str, Any]) -> dict[str, Any] | None:
+    deaths = headers.get("x-death")
+    return deaths[0] if isinstance(deaths, list) and deaths and isinstance(deaths[0], dict) else None
+
+
+def _by_broker(death: dict[str, Any]) -> tuple[DeadLetterReason, str, tuple[Any, ...]]:
+    if death.get("reason") == "delivery_limit":
+        text = "the broker gave up after too many deliveries without an answer"
+        return DeadLetterReason.DELIVERY_LIMIT, text, ()
+    return DeadLetterReason.INVALID, "the message's properties are not text, or larger than can be copied", ()
+
+
+def _by_worker(headers: dict[str, Any]) -> tuple[DeadLetterReason, str, tuple[Any, ...]]:
+    try:
+        reason = DeadLetterReason(headers[_REASON])
+        return reason, str(headers[_ERROR]), tuple(json.loads(headers[_ERRORS]))
+    except (KeyError, ValueError, TypeError):
+        return DeadLetterReason.POISON, "published to the dead letters by something other than a worker", ()
