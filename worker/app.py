@@ -1,0 +1,198 @@
+"""The only place that wires: settings to connections, connections to lanes, signals to an orderly end."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Awaitable
+from datetime import UTC, datetime
+from typing import Any
+
+from aio_pika.abc import AbstractConnection
+
+from schemas.catalog import DEAD_LETTERS_QUEUE, INVOICES_QUEUE, REGISTRATIONS_QUEUE
+from worker.books.session import Session
+from worker.broker.connection import connect, open_channel
+from worker.broker.intake import Intake
+from worker.broker.publisher import Publisher
+from worker.domain.errors import LinkLostError, WorkerError
+from worker.domain.settlement import Moment
+from worker.health import Health, HealthServer
+from worker.lane import Lane, Processor
+from worker.limits import PENDING_POLL_S
+from worker.outage import Backoff
+from worker.pipeline import DeadLetters, Invoices, Registrations
+from worker.relay import Relay
+from worker.settings import Settings
+from worker.telemetry import OUTAGES, READY, log
+
+
+class App:
+    """A worker process. run() returns after stop(); a broker that is away is waited for."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._stopping = asyncio.Event()
+        self._health = Health(waiting_for=self._waiting_for)
+        self._lanes: list[Lane] = []
+        dsn = settings.database_url.get_secret_value()
+        self._sessions = {
+            name: Session(dsn, name) for name in ("registrations", "invoices", "dead-letters", "relay", "pending")
+        }
+        self._relay = Relay(self._sessions["relay"])
+
+    def stop(self) -> None:
+        """Begin the orderly end: nothing more is taken, what is in hand is finished."""
+        log.info("stopping")
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Work until stopped."""
+        backoff = Backoff()
+        with HealthServer(self._health, self._settings.http_host, self._settings.http_port) as server:
+            log.info("started", http_port=server.port, pid=os.getpid())
+            async with contextlib.AsyncExitStack() as stack:
+                for session in self._sessions.values():
+                    await stack.enter_async_context(session)
+                beat = asyncio.create_task(self._beat())
+                stack.callback(beat.cancel)
+                while not self._stopping.is_set():
+                    try:
+                        await self._run_linked(backoff)
+                    except LinkLostError as error:
+                        OUTAGES.labels("rabbitmq").inc()
+                        log.warning("broker away", error=str(error))
+                        await self._unless_stopped(backoff.wait())
+        log.info("stopped")
+
+    async def _run_linked(self, backoff: Backoff) -> None:
+        """Work on one connection to the broker until it is lost (LinkLostError) or the worker is stopped."""
+        name = f"payment-worker {socket.gethostname()} {os.getpid()}"
+        connection = await connect(self._settings.amqp_url.get_secret_value(), name)
+        try:
+            publisher = Publisher(await open_channel(connection))
+            intakes = [await self._intake(connection, queue) for queue in _QUEUES]
+            self._lanes = [
+                self._lane(intake, publisher, processor)
+                for intake, processor in zip(intakes, self._processors(), strict=True)
+            ]
+            for intake in intakes:
+                await intake.start()
+            log.info("taking messages")
+            backoff.reset()
+            await self._work(intakes, publisher)
+        finally:
+            self._lanes = []
+            with contextlib.suppress(Exception):
+                await connection.close()
+
+    async def _work(self, intakes: list[Intake], publisher: Publisher) -> None:
+        """Run lanes, relay and the look at undone payments; the first that fails ends all."""
+        registrations = self._registrations
+        lanes = [asyncio.create_task(lane.run(), name=f"lane {index}") for index, lane in enumerate(self._lanes)]
+        relay = asyncio.create_task(self._relay.run(publisher), name="relay")
+        pending = asyncio.create_task(self._reconsider(registrations), name="pending")
+        stopping = asyncio.create_task(self._stopping.wait(), name="stopping")
+        tasks: list[asyncio.Task[Any]] = [*lanes, relay, pending, stopping]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if self._stopping.is_set():
+                async with asyncio.timeout(self._settings.shutdown_deadline_s):
+                    await self._drain(intakes, lanes, relay, pending)
+            for task in (*lanes, relay, pending):
+                if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+                    raise error
+        except TimeoutError:
+            log.warning("deadline passed: what is unfinished will be delivered again")
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _drain(
+        self,
+        intakes: list[Intake],
+        lanes: list[asyncio.Task[None]],
+        relay: asyncio.Task[None],
+        pending: asyncio.Task[None],
+    ) -> None:
+        """Cancel the consumers, finish what has been delivered, publish what has been booked."""
+        pending.cancel()
+        for intake in intakes:
+            await intake.end()
+        await asyncio.wait(lanes)
+        self._relay.end()
+        await asyncio.wait([relay])
+
+    async def _intake(self, connection: AbstractConnection, queue: str) -> Intake:
+        return Intake(await open_channel(connection), queue, self._settings.prefetch_messages)
+
+    def _lane(self, intake: Intake, publisher: Publisher, processor: Processor) -> Lane:
+        return Lane(intake, publisher, processor, self._probe, self._settings.batch_messages)
+
+    def _processors(self) -> tuple[Processor, Processor, Processor]:
+        return (
+            Registrations(self._sessions["registrations"], self._relay, self._clock),
+            Invoices(self._sessions["invoices"], self._clock),
+            DeadLetters(self._sessions["dead-letters"]),
+        )
+
+    @property
+    def _registrations(self) -> Registrations:
+        """The same work on a session of its own, for payments that the worker looks at again by itself."""
+        return Registrations(self._sessions["pending"], self._relay, self._clock)
+
+    async def _reconsider(self, registrations: Registrations) -> None:
+        while True:
+            try:
+                if await registrations.reconsider():
+                    continue
+            except WorkerError as error:
+                log.warning("undone payments wait", error=str(error))
+            await asyncio.sleep(PENDING_POLL_S)
+
+    async def _probe(self) -> None:
+        async with self._sessions["registrations"].connection() as connection:
+            await connection.fetchval("SELECT 1")
+
+    async def _beat(self) -> None:
+        while True:
+            self._health.beat()
+            READY.set(0 if self._waiting_for() else 1)
+            await asyncio.sleep(1)
+
+    def _waiting_for(self) -> list[str]:
+        if self._stopping.is_set():
+            return ["the end"]
+        missing = [] if self._lanes else ["RabbitMQ"]
+        if self._relay.is_waiting or any(lane.is_paused for lane in self._lanes):
+            missing.append("Postgres")
+        return missing
+
+    def _clock(self) -> Moment:
+        return Moment(datetime.now(UTC), self._settings.zone)
+
+    async def _unless_stopped(self, waiting: Awaitable[None]) -> None:
+        tasks = [asyncio.ensure_future(waiting), asyncio.ensure_future(self._stopping.wait())]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
+
+
+_QUEUES = (REGISTRATIONS_QUEUE, INVOICES_QUEUE, DEAD_LETTERS_QUEUE)
+
+
+def run(settings: Settings) -> None:
+    """Run a worker in this process until SIGTERM or SIGINT."""
+    import uvloop  # noqa: PLC0415 (only a worker needs it, and commands start faster without)
+
+    uvloop.run(_run_until_signalled(settings))
+
+
+async def _run_until_signalled(settings: Settings) -> None:
+    app = App(settings)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, app.stop)
+    await app.run()

@@ -1,0 +1,141 @@
+"""A queue's lane: takes batches, has them processed, deals with what goes wrong, acknowledges."""
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from worker.broker.delivery import Delivery
+from worker.broker.diversion import dead_letter, retry_later
+from worker.broker.intake import Intake
+from worker.broker.publisher import Publisher
+from worker.domain.errors import (
+    DeadLetterReason,
+    LinkLostError,
+    PermanentError,
+    RefusedError,
+    TransientError,
+    UnavailableError,
+)
+from worker.limits import BATCH_MESSAGES_MAX, IMMEDIATE_ATTEMPTS_MAX
+from worker.outage import Backoff
+from worker.pipeline import Divert
+from worker.telemetry import BATCH_MESSAGES, BATCH_SECONDS, DEAD_LETTERS, DELIVERIES, OUTAGES, RETRIES, log
+
+
+class Processor(Protocol):
+    """What a lane does with a batch: all of it, or raise and have done nothing that a second time would double."""
+
+    async def process(self, batch: Sequence[Delivery], divert: Divert, /) -> None: ...
+
+
+class Lane:
+    """One queue, one batch at a time, in order.
+
+    A server that is away pauses the lane: nothing is charged to a message. Any other failure of a batch has it cut in
+    half until the message is found that causes it, so that its neighbours are not hurt; that one is tried again, later
+    and later, and in the end becomes a dead letter.
+    """
+
+    def __init__(
+        self,
+        intake: Intake,
+        publisher: Publisher,
+        processor: Processor,
+        probe: Callable[[], Awaitable[None]],
+        batch_messages_max: int = BATCH_MESSAGES_MAX,
+    ) -> None:
+        self._intake = intake
+        self._publisher = publisher
+        self._processor = processor
+        self._probe = probe
+        self._batch_messages_max = batch_messages_max
+        self._batch_messages = batch_messages_max
+        self.is_paused = False
+
+    async def run(self) -> None:
+        """Work until the intake has ended. Raises LinkLostError."""
+        queue = self._intake.queue
+        while batch := await self._intake.take(self._batch_messages):
+            began = time.perf_counter()
+            await self._finish(batch)
+            await self._intake.acknowledge(batch)
+            self._batch_messages = min(self._batch_messages * 2, self._batch_messages_max)
+            DELIVERIES.labels(queue).inc(len(batch))
+            BATCH_MESSAGES.labels(queue).observe(len(batch))
+            BATCH_SECONDS.labels(queue).observe(time.perf_counter() - began)
+
+    async def _finish(self, batch: Sequence[Delivery]) -> None:
+        """Process the batch, however long the database is away."""
+        while True:
+            try:
+                return await self._process(batch)
+            except LinkLostError:
+                raise
+            except UnavailableError as error:
+                await self._wait_out(error)
+
+    async def _wait_out(self, error: UnavailableError) -> None:
+        """Take no more until the database answers again; then begin small."""
+        OUTAGES.labels("postgres").inc()
+        log.warning("database away, deliveries held", queue=self._intake.queue, error=str(error))
+        self.is_paused = True
+        await self._intake.pause()
+        backoff = Backoff()
+        while True:
+            await backoff.wait()
+            if self._intake.is_lost:
+                raise LinkLostError("the connection to RabbitMQ ended while the database was away")
+            try:
+                await self._probe()
+                break
+            except UnavailableError as again:
+                log.warning("database still away", queue=self._intake.queue, error=str(again))
+        await self._intake.resume()
+        self.is_paused = False
+        self._batch_messages = 1
+        log.info("database back", queue=self._intake.queue)
+
+    async def _process(self, batch: Sequence[Delivery]) -> None:
+        try:
+            await self._attempt(batch)
+        except UnavailableError:
+            raise
+        except Exception as error:  # noqa: BLE001 (whatever it is, it is one message's, and is answered below)
+            if len(batch) == 1:
+                await self._give_way(batch[0], error)
+                return
+            log.warning("batch cut", queue=self._intake.queue, messages=len(batch), error=_named(error))
+            middle = len(batch) // 2
+            await self._process(batch[:middle])
+            await self._process(batch[middle:])
+
+    async def _attempt(self, batch: Sequence[Delivery]) -> None:
+        """Try a few times on the spot what another worker's transaction was in the way of."""
+        for attempt in range(1, IMMEDIATE_ATTEMPTS_MAX + 1):
+            try:
+                await self._processor.process(batch, self._divert)
+            except TransientError:
+                if attempt == IMMEDIATE_ATTEMPTS_MAX:
+                    raise
+            else:
+                return
+
+    async def _give_way(self, delivery: Delivery, error: Exception) -> None:
+        """Send the one message that fails to be tried later, or to the dead letters once it has had its tries."""
+        log.error("message failed", queue=self._intake.queue, attempts=delivery.attempts, error=_named(error))
+        is_permanent = isinstance(error, PermanentError)
+        if not is_permanent and await retry_later(self._publisher, delivery):
+            RETRIES.labels(self._intake.queue).inc()
+            return
+        text = f"failed in an unexpected way ({_named(error)}) at attempt {delivery.attempts + 1}"
+        await self._divert(delivery, RefusedError(DeadLetterReason.POISON, text))
+        DEAD_LETTERS.labels(DeadLetterReason.POISON.value).inc()
+
+    async def _divert(self, delivery: Delivery, refusal: RefusedError) -> None:
+        if not await dead_letter(self._publisher, delivery, refusal):
+            await self._intake.reject(delivery)
+
+
+def _named(error: Exception) -> str:
+    """Name an unexpected error without its text, which could quote the message."""
+    return str(error) if isinstance(error, TransientError) else type(error).__name__

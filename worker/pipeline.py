@@ -1,0 +1,152 @@
+"""The way of a message, from the delivery to the acknowledgement, for each of the three queues.
+
+RabbitMQ ── Lane.take ──▶ Registrations.process ─▶ read_request ─▶ settle_batch ─▶ COMMIT ─▶ Lane.acknowledge
+                                 │  what cannot be read                 └─ outbox ─▶ Relay
+                                 └─▶ dead_letter (published, confirmed) ───────────────▶ Lane.acknowledge
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
+
+from schemas.catalog import is_company
+from worker.books.companies import read_policies
+from worker.books.dead_letters import file_dead_letters, resolve_dead_letters
+from worker.books.ledger import settle_batch
+from worker.books.pending import take_pending
+from worker.books.session import Session
+from worker.books.statements import put_invoices
+from worker.broker.delivery import Delivery
+from worker.broker.diversion import read_dead_letter
+from worker.domain.errors import DeadLetterReason, RefusedError
+from worker.domain.message import Message
+from worker.domain.policy import Policy
+from worker.domain.request import Request, read_invoice, read_request
+from worker.domain.settlement import Moment, Settled, Settlement
+from worker.limits import PENDING_ROWS_MAX
+from worker.relay import Relay
+from worker.telemetry import DEAD_LETTERS, OUTCOMES, REPLAYS
+
+Read = TypeVar("Read")
+Clock = Callable[[], Moment]
+
+
+class Divert(Protocol):
+    """Sends a delivery to the dead letters, confirmed."""
+
+    async def __call__(self, delivery: Delivery, refusal: RefusedError) -> None: ...
+
+
+class Registrations:
+    """payments.registrations: read, settle in one transaction, let the relay tell."""
+
+    def __init__(self, session: Session, relay: Relay, clock: Clock) -> None:
+        self._session = session
+        self._relay = relay
+        self._clock = clock
+
+    async def process(self, batch: Sequence[Delivery], divert: Divert) -> None:
+        """Process the batch whole or raise; after a raise nothing of it counts as done."""
+        messages = [delivery.message() for delivery in batch]
+        policies = await _policies(self._session, messages)
+        refused: list[tuple[Delivery, RefusedError]] = []
+        requests: list[Request] = []
+        for delivery, message in zip(batch, messages, strict=True):
+            try:
+                request = read_request(message, policies.get(message.company))
+            except RefusedError as refusal:
+                refused.append((delivery, refusal))
+                continue
+            requests.append(request)
+            if request.registration is None:
+                text = "; ".join(f"{error['field']} {error['message']}" for error in request.errors)
+                refused.append((delivery, RefusedError(DeadLetterReason.INVALID, text, request.errors)))
+        await self._settle(requests, policies)
+        await _divert_all(refused, divert)
+        await _resolve(self._session, batch, refused)
+
+    async def reconsider(self) -> int:
+        """Look again at undone payments whose time has come; return how many there were."""
+        moment = self._clock()
+        async with self._session.transaction() as connection:
+            messages = await take_pending(connection, moment.now, PENDING_ROWS_MAX)
+        if messages:
+            policies = await _policies(self._session, messages)
+            requests = [read_request(message, policies[message.company]).again() for message in messages]
+            await self._settle(requests, policies)
+        return len(messages)
+
+    async def _settle(self, requests: Sequence[Request], policies: dict[str, Policy]) -> None:
+        if requests:
+            settlements = await settle_batch(self._session, requests, policies, self._clock())
+            _count(settlements)
+            await self._relay.written(len(settlements))
+
+
+class Invoices:
+    """payments.invoices: what owners state of their invoices."""
+
+    def __init__(self, session: Session, clock: Clock) -> None:
+        self._session = session
+        self._clock = clock
+
+    async def process(self, batch: Sequence[Delivery], divert: Divert) -> None:
+        """Process the batch whole or raise."""
+        messages = [delivery.message() for delivery in batch]
+        policies = await _policies(self._session, messages)
+        refused: list[tuple[Delivery, RefusedError]] = []
+        read = []
+        for delivery, message in zip(batch, messages, strict=True):
+            try:
+                put = read_invoice(message, policies.get(message.company))
+            except RefusedError as refusal:
+                refused.append((delivery, refusal))
+                continue
+            read.append((delivery, policies[message.company], put))
+        refusals = await put_invoices(self._session, [(policy, put) for _, policy, put in read], self._clock().now)
+        refused += [(read[index][0], refusal) for index, refusal in refusals.items()]
+        await _divert_all(refused, divert)
+        await _resolve(self._session, batch, refused)
+
+
+class DeadLetters:
+    """payments.dead-letters: filed for people to look at."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def process(self, batch: Sequence[Delivery], _divert: Divert) -> None:
+        """File the batch whole or raise. Nothing is diverted from here."""
+        async with self._session.transaction() as connection:
+            await file_dead_letters(connection, [read_dead_letter(delivery) for delivery in batch])
+
+
+async def _policies(session: Session, messages: Sequence[Message]) -> dict[str, Policy]:
+    companies = {message.company for message in messages if is_company(message.company)}
+    async with session.connection() as connection:
+        return await read_policies(connection, companies)
+
+
+async def _divert_all(refused: Sequence[tuple[Delivery, RefusedError]], divert: Divert) -> None:
+    for delivery, refusal in refused:
+        await divert(delivery, refusal)
+        DEAD_LETTERS.labels(refusal.reason.value).inc()
+
+
+async def _resolve(
+    session: Session, batch: Sequence[Delivery], refused: Sequence[tuple[Delivery, RefusedError]]
+) -> None:
+    """Note the replayed dead letters that have now got through."""
+    dead_again = {delivery.tag for delivery, _ in refused}
+    resolved = [delivery.dead_letter_id for delivery in batch if delivery.tag not in dead_again]
+    ids = [letter_id for letter_id in resolved if letter_id is not None]
+    if ids:
+        async with session.transaction() as connection:
+            await resolve_dead_letters(connection, ids)
+
+
+def _count(settlements: Sequence[Settlement]) -> None:
+    for settlement in settlements:
+        if isinstance(settlement, Settled):
+            OUTCOMES.labels(settlement.verdict.status.name).inc()
+        else:
+            REPLAYS.inc()
