@@ -1,0 +1,1 @@
+"""What surrounds the worker: the servers of tests and demo, and the commands that use them."""
