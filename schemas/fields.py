@@ -4,14 +4,27 @@ import re
 from datetime import date
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainValidator, StrictStr, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    GetJsonSchemaHandler,
+    PlainValidator,
+    StrictStr,
+    WithJsonSchema,
+)
 from pydantic import model_validator as pydantic_model_validator
+from pydantic.config import JsonDict
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from schemas.limits import IDENTIFIER_CHARS_MAX, INTEGER_ID_MAX, TEXT_CHARS_MAX
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
+_ABSENT: JsonDict = {"enum": [None, ""]}
 
 
 class WireModel(BaseModel):
@@ -25,6 +38,24 @@ class WireModel(BaseModel):
         if not isinstance(raw, dict):
             raise ValueError("must be a JSON object")
         return {name: value for name, value in raw.items() if value is not None and value != ""}
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Say in the JSON Schema too that null and the empty string stand for a field that was not given."""
+        schema = handler.resolve_ref_schema(handler(core_schema))
+        for name, said in schema["properties"].items():
+            if name in schema.get("required", ()):
+                continue
+            about = {word: said.pop(word) for word in ("description", "default") if said.get(word) is not None}
+            said.pop("default", None)
+            alternatives = [way for way in said.get("anyOf", [said]) if way != {"type": "null"}]
+            schema["properties"][name] = {**about, "anyOf": [*alternatives, _ABSENT]}
+        return schema
+
+
+def at_least_one_of(*names: str) -> JsonDict:
+    """Return the JSON Schema of an object in which at least one of these fields is given."""
+    return {"anyOf": [{"required": [name], "properties": {name: {"not": _ABSENT}}} for name in names]}
 
 
 def storable(text: str) -> str:
@@ -82,9 +113,20 @@ Text = Annotated[
 IntegerId = Annotated[
     int,
     PlainValidator(_read_integer_id),
-    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[0-9]{1,19}$"}]}),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 0, "maximum": INTEGER_ID_MAX},
+                {"type": "string", "pattern": "^[0-9]{1,19}$"},
+            ]
+        }
+    ),
 ]
 """An integer id, as a number or as a string of digits."""
 
-Date = Annotated[date, PlainValidator(_read_date), WithJsonSchema({"type": "string", "format": "date"})]
+Date = Annotated[
+    date,
+    PlainValidator(_read_date),
+    WithJsonSchema({"type": "string", "format": "date", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}),
+]
 """A day: YYYY-MM-DD."""

@@ -1,8 +1,7 @@
 """How a message from outside can be wrong, told field by field and never with the value itself."""
 
-from typing import TypedDict
-
 from pydantic import ValidationError
+from typing_extensions import TypedDict
 
 from schemas.limits import FIELD_ERRORS_MAX
 

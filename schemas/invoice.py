@@ -3,9 +3,9 @@
 from decimal import Decimal
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
-from schemas.fields import Date, IntegerId, Name, WireModel
+from schemas.fields import Date, IntegerId, Name, WireModel, at_least_one_of
 from schemas.money import Amount, Currency
 from schemas.registration import IDENTIFIER_KINDS, Identifier
 
@@ -37,6 +37,8 @@ class InvoicePut(WireModel):
     state: InvoiceState = "OPEN"
     due_date: Date | None = None
     version: IntegerId = Field(description="Grows with every statement of this invoice; an older one is ignored.")
+
+    model_config = ConfigDict(json_schema_extra=at_least_one_of(*IDENTIFIER_KINDS))
 
     @model_validator(mode="after")
     def _is_named(self) -> Self:

@@ -10,7 +10,10 @@ IDEMPOTENCY_KEY_CHARS_MAX = 255
 """An idempotency key (contract, section 2); also what AMQP allows a message_id."""
 
 AMOUNT_DIGITS_MAX = 15
-"""Digits of an amount, before and after the point together. In minor units of any currency it fits 64 bits."""
+"""Digits of an amount, before and after the point together."""
+
+AMOUNT_MINOR_MAX = 2**63 - 1
+"""What Postgres holds in a bigint. Amounts of 15 digits exceed it only where the minor unit has four (CLF, UYW)."""
 
 IDENTIFIER_CHARS_MAX = 255
 """A billcode, a bill number, a reference: whatever names a thing."""

@@ -13,7 +13,7 @@ from iso4217 import Currency as IsoCurrency
 from pydantic import AfterValidator, BeforeValidator, PlainValidator, WithJsonSchema
 
 from schemas.invalid import invalid
-from schemas.limits import AMOUNT_DIGITS_MAX
+from schemas.limits import AMOUNT_DIGITS_MAX, AMOUNT_MINOR_MAX
 
 _DECIMAL_TEXT = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,4})?", re.ASCII)
 
@@ -47,12 +47,22 @@ Amount = Annotated[
     PlainValidator(read_amount),
     WithJsonSchema(
         {
-            "description": "An exact amount: a JSON number, or a string that holds one. Never rounded.",
+            "description": "An amount: a JSON number, or a string that holds one.",
             "anyOf": [
-                {"type": "number", "minimum": 0},
-                {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,4})?$"},
+                {
+                    "description": f"Read exactly, never rounded. At most {AMOUNT_DIGITS_MAX} digits in all, and after "
+                    "the point no more than the currency has (EUR 2, JPY 0, KWD 3).",
+                    "type": "number",
+                    "minimum": 0,
+                    "exclusiveMaximum": 10**AMOUNT_DIGITS_MAX,
+                },
+                {
+                    "description": "The same as text.",
+                    "type": "string",
+                    "pattern": r"^([0-9]+(\.[0-9]+)?|-0+(\.0+)?)([eE][+-]?[0-9]{1,4})?$",
+                },
             ],
-            "examples": ["710.00", 710.0],
+            "examples": ["710.00"],
         }
     ),
 ]
@@ -78,11 +88,14 @@ Currency = Annotated[
 
 
 def to_minor(amount: Decimal, currency: str, field: str) -> int:
-    """Return the amount in minor units. Raises InvalidMessageError of the field where the currency has fewer digits."""
+    """Return the amount in minor units. Raises InvalidMessageError of the field where it does not fit the currency."""
     digits = MINOR_DIGITS[currency]
     if -int(amount.as_tuple().exponent) > digits:
         raise invalid(field, f"has more than the {digits} decimal digits of {currency}")
-    return int(amount.scaleb(digits))
+    amount_minor = int(amount.scaleb(digits))
+    if amount_minor > AMOUNT_MINOR_MAX:
+        raise invalid(field, f"is more {currency} than the books can hold")
+    return amount_minor
 
 
 def to_decimal(amount_minor: int, currency: str) -> Decimal:

@@ -32,6 +32,7 @@ class Status(IntEnum):
 
 
 StatusId = Literal[0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 11]
+StatusName = Annotated[str, Field(json_schema_extra={"enum": [status.name for status in Status]})]
 MoneyText = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?$", examples=["710.00"])]
 
 
@@ -67,16 +68,16 @@ class Outcome(Breakdown):
     event_id: Annotated[str, Field(json_schema_extra={"format": "uuid"})]
     occurred_at: Annotated[str, Field(json_schema_extra={"format": "date-time"})]
     company: str
-    source: str
+    source: Annotated[str, Field(description="The message type that the registration came as.")]
     idempotency_key: str
-    payment_id: int
-    statusid: StatusId
-    status: str
-    reason: str
-    statustext: str
+    payment_id: Annotated[int, Field(description="The payment in the worker's books.")]
+    statusid: Annotated[StatusId, Field(description="Only 6 is a success. There is no 7.")]
+    status: StatusName
+    reason: Annotated[str, Field(description="Why, for machines: stable words; new ones may be added.")]
+    statustext: Annotated[str, Field(description="Why, for people.")]
     amount: MoneyText
-    currency: str
+    currency: Annotated[str, Field(description="ISO 4217 code.")]
     paydate: Annotated[str, Field(json_schema_extra={"format": "date"})] | None
     lines: list[OutcomeLine]
-    response: dict[str, JsonValue]
+    response: Annotated[dict[str, JsonValue], Field(description="The answer in the source's own shape.")]
     errors: Annotated[list[FieldError], Field(description="What is wrong with an invalid registration.")]

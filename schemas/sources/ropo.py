@@ -3,9 +3,9 @@
 from decimal import Decimal
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
-from schemas.fields import Date, IntegerId, Name, Text, WireModel
+from schemas.fields import Date, IntegerId, Name, Text, WireModel, at_least_one_of
 from schemas.money import Amount, to_minor
 from schemas.outcome import Outcome, Status
 from schemas.registration import Identifier, IdentifierKind, Line, Registration
@@ -29,7 +29,7 @@ _AMOUNTS = (
 
 
 class RopoPayment(WireModel):
-    """The body as Ropo One takes it. Several identifiers may be given; they are looked up in LOOKUP_ORDER."""
+    """The body as Ropo One takes it. Several identifiers may be given; the lookup order is billcode, jobid, billnum."""
 
     amount: Amount = Field(description="Amount of the payment, in the company's currency.")
     paydate: Date = Field(description="Date of payment.")
@@ -39,7 +39,9 @@ class RopoPayment(WireModel):
     identifier: Name | None = Field(default=None, description='Payment targeting identifier, e.g. "insurance".')
     type: Name | None = Field(default=None, description='Payment type, e.g. "directpayment".')
     creditnotebillnum: Name | None = Field(default=None, description="Credit note's invoice number.")
-    description: Text | None = None
+    description: Text | None = Field(default=None, description="Free text.")
+
+    model_config = ConfigDict(json_schema_extra=at_least_one_of(*LOOKUP_ORDER))
 
     @model_validator(mode="after")
     def _names_an_invoice(self) -> Self:

@@ -1,0 +1,211 @@
+"""The golden messages of schemas/examples: what has once been a message stays one, and means the same."""
+
+import hashlib
+import json
+from datetime import UTC, date, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import pytest
+from jsonschema import Draft202012Validator, FormatChecker
+
+import schemas
+from schemas import catalog
+from schemas.codec import parse, read_json
+from schemas.outcome import OUTCOME_TYPE
+from schemas.registration import Identifier
+from worker.domain.allocation import NOTHING
+from worker.domain.fingerprint import fingerprint
+from worker.domain.invoice import Invoice
+from worker.domain.message import Message
+from worker.domain.policy import Policy
+from worker.domain.request import read_invoice, read_request
+from worker.domain.settlement import Held, Moment, Settled, View, settle
+from worker.domain.statement import state
+
+ROOT = Path(schemas.__file__).parent
+EXAMPLES = ROOT / "examples"
+MANIFEST = EXAMPLES / "SHA256SUMS"
+FILES = sorted(path.relative_to(EXAMPLES).as_posix() for path in EXAMPLES.rglob("*.json"))
+POLICY = Policy(company="acme", currency="EUR")
+
+
+@cache
+def validator(message_type: str) -> Draft202012Validator:
+    schema = json.loads((ROOT / "published" / f"{message_type}.json").read_text())
+    return Draft202012Validator(schema, format_checker=FormatChecker())
+
+
+def example(name: str) -> bytes:
+    return (EXAMPLES / name).read_bytes()
+
+
+def as_message(name: str) -> Message:
+    message_type = name.partition("/")[0]
+    return Message(
+        routing_key=catalog.routing_key(message_type, POLICY.company),
+        body=example(name),
+        type=message_type,
+        message_id="key-1",
+    )
+
+
+def test_the_bytes_of_an_example_never_change() -> None:
+    """A new example is a new line of the manifest (sha256sum */*.json > SHA256SUMS); an old line is never edited."""
+    found = {f"{hashlib.sha256(example(name)).hexdigest()}  {name}" for name in FILES}
+    assert found == set(MANIFEST.read_text().splitlines())
+
+
+def test_each_message_type_has_examples() -> None:
+    assert {name.partition("/")[0] for name in FILES} == {*catalog.TYPES, OUTCOME_TYPE}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_an_example_is_what_the_published_schema_says(name: str) -> None:
+    validator(name.partition("/")[0]).validate(read_json(example(name)))
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if not name.startswith(OUTCOME_TYPE)])
+def test_an_example_is_read_by_the_worker(name: str) -> None:
+    message_type = catalog.TYPES[name.partition("/")[0]]
+    assert parse(message_type.model, read_json(example(name)))
+    if message_type.topic == "invoice":
+        assert read_invoice(as_message(name), POLICY).identifiers()
+    else:
+        assert read_request(as_message(name), POLICY).registration is not None
+
+
+def test_the_published_ropo_example_says_what_ropo_published() -> None:
+    assert json.loads(example("ropo.payment.v1/published.json")) == {
+        "amount": "710.00",
+        "billcode": "1234567",
+        "billnum": "R1234567",
+        "paydate": "2017-10-10",
+        "identifier": "insurance",
+        "type": "directpayment",
+        "creditnotebillnum": "26251",
+        "description": "Payment received to the client bank account",
+    }
+
+
+def test_every_field_of_the_published_ropo_example_reaches_the_registration() -> None:
+    registration = read_request(as_message("ropo.payment.v1/published.json"), POLICY).registration
+    assert registration is not None
+    assert (registration.amount_minor, registration.currency) == (71000, "EUR")
+    assert registration.paydate == date(2017, 10, 10)
+    assert registration.payment_type == "directpayment"
+    assert registration.details == {
+        "identifier": "insurance",
+        "description": "Payment received to the client bank account",
+    }
+    (line,) = registration.lines
+    assert line.identifiers == (Identifier("billcode", "1234567"), Identifier("billnum", "R1234567"))
+    assert line.references == {"creditnotebillnum": "26251"}
+
+
+@pytest.mark.parametrize(
+    ("name", "same"),
+    [
+        ("amount-as-number", "published"),
+        ("amount-as-integer", "published"),
+        ("by-jobid-as-text", "by-jobid"),
+        ("blank-fields", "by-billnum"),
+        ("unknown-fields", "by-billnum"),
+    ],
+)
+def test_two_spellings_of_one_payment_mean_the_same(name: str, same: str) -> None:
+    first, second = (read_request(as_message(f"ropo.payment.v1/{each}.json"), POLICY) for each in (name, same))
+    assert first.fingerprint == second.fingerprint is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "digest"),
+    [
+        ("published", "6fdf467e4a2d102f2748d0da3d115d6a5381a9f5276bdcf75efd8813d49a4e8f"),
+        ("minimal", "6a1d258ab95abaef5eee9cfdc93cdf689e4fe4fc44f3d0e20150a822a5e05540"),
+    ],
+)
+def test_the_fingerprint_of_an_example_never_changes(name: str, digest: str) -> None:
+    """Fingerprints are kept for ever: another one for the same payment would make its redelivery a conflict."""
+    registration = read_request(as_message(f"ropo.payment.v1/{name}.json"), POLICY).registration
+    assert registration is not None
+    assert fingerprint(registration).hex() == digest
+
+
+class Case(NamedTuple):
+    """What is to be answered: a registration, the invoice in the books as it was put, and the day."""
+
+    registration: bytes
+    invoice: str | None = "published-job"
+    today: date = date(2017, 10, 11)
+
+
+PUBLISHED = example("ropo.payment.v1/published.json")
+ANSWERED = {
+    "ropo-published": Case(PUBLISHED),
+    "ropo-overpaid": Case(PUBLISHED, invoice="published-job-with-fees"),
+    "ropo-not-found": Case(PUBLISHED, invoice=None),
+    "ropo-not-due": Case(PUBLISHED, today=date(2017, 10, 9)),
+    "ropo-invalid": Case(b'{"amount": "0.001", "billcode": "1234567", "paydate": "2017-10-10"}'),
+}
+"""Outcomes as the worker composes them today. Should an outcome gain a field, a new example takes the old one's place
+here; the old file stays, since what is published must go on being an outcome."""
+
+
+def in_the_books(name: str) -> Invoice:
+    statement = state(read_invoice(as_message(f"invoice.put.v1/{name}.json"), POLICY), "acme", "EUR", [])
+    assert statement is not None
+    return Invoice(
+        id=1,
+        company=statement.company,
+        identifiers=dict(statement.put.identifiers()),
+        currency=statement.currency,
+        stated_state=statement.put.state,
+        version=statement.put.version,
+        stated=statement.stated,
+        allocated=NOTHING,
+    )
+
+
+def answer(case: Case) -> Settled:
+    message = Message(routing_key="registration.acme", body=case.registration, message_id="bank-2017-10-10-0001")
+    request = read_request(message, POLICY)
+    invoices = {1: in_the_books(case.invoice)} if case.invoice is not None else {}
+    named = {("acme", Identifier(*name)): 1 for each in invoices.values() for name in each.identifiers.items()}
+    view = View(held={request.identity: Held(payment_id=1)}, invoices=invoices, named=named)
+    moment = Moment(datetime(case.today.year, case.today.month, case.today.day, 12, tzinfo=UTC))
+    event_id = UUID("01920000-0000-7000-8000-000000000001")
+    (settled,) = settle([request], view, {"acme": POLICY}, moment, lambda: event_id)
+    assert isinstance(settled, Settled)
+    return settled
+
+
+@pytest.mark.parametrize("name", ANSWERED)
+def test_the_worker_answers_an_example_with_the_golden_outcome_byte_for_byte(name: str) -> None:
+    assert answer(ANSWERED[name]).body == example(f"{OUTCOME_TYPE}/{name}.json")
+
+
+def test_the_published_ropo_answer_is_given() -> None:
+    outcome: dict[str, Any] = json.loads(example(f"{OUTCOME_TYPE}/ropo-published.json"))
+    assert (outcome["statusid"], outcome["status"]) == (6, "OHISPAY")
+    assert outcome["response"] == {
+        "jobid": 4711,
+        "billnum": "R1234567",
+        "billcode": "1234567",
+        "paydate": "2017-10-10",
+        "amount": 710.00,
+        "capitalbefore": 710.00,
+        "capitalafter": 0.00,
+        "focusedtocapital": 710.00,
+        "interestbefore": 0.00,
+        "interestafter": 0.00,
+        "focusedtointerest": 0.00,
+        "noticefeebefore": 0.00,
+        "noticefeeafter": 0.00,
+        "focusedtonoticefee": 0.00,
+        "unfocused": 0.00,
+        "statusid": 6,
+        "statustext": "Capital kirjattu",
+    }
