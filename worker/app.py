@@ -34,7 +34,7 @@ class App:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._stopping = asyncio.Event()
-        self._health = Health(waiting_for=self._waiting_for)
+        self._health = Health(waiting_for=self.waiting_for)
         self._lanes: list[Lane] = []
         dsn = settings.database_url.get_secret_value()
         self._sessions = {
@@ -61,7 +61,7 @@ class App:
                     try:
                         await self._run_linked(backoff)
                     except LinkLostError as error:
-                        OUTAGES.labels("rabbitmq").inc()
+                        OUTAGES.labels("connection").inc()
                         log.warning("broker away", error=str(error))
                         await self._unless_stopped(backoff.wait())
         log.info("stopped")
@@ -71,17 +71,16 @@ class App:
         name = f"payment-worker {socket.gethostname()} {os.getpid()}"
         connection = await connect(self._settings.amqp_url.get_secret_value(), name)
         try:
-            publisher = Publisher(await open_channel(connection))
             intakes = [await self._intake(connection, queue) for queue in _QUEUES]
             self._lanes = [
-                self._lane(intake, publisher, processor)
+                self._lane(intake, Publisher(connection), processor)
                 for intake, processor in zip(intakes, self._processors(), strict=True)
             ]
             for intake in intakes:
                 await intake.start()
             log.info("taking messages")
             backoff.reset()
-            await self._work(intakes, publisher)
+            await self._work(intakes, Publisher(connection))
         finally:
             self._lanes = []
             with contextlib.suppress(Exception):
@@ -159,15 +158,16 @@ class App:
     async def _beat(self) -> None:
         while True:
             self._health.beat()
-            READY.set(0 if self._waiting_for() else 1)
+            READY.set(0 if self.waiting_for() else 1)
             await asyncio.sleep(1)
 
-    def _waiting_for(self) -> list[str]:
+    def waiting_for(self) -> list[str]:
+        """Return what keeps the worker from taking messages; nothing when it is ready."""
         if self._stopping.is_set():
             return ["the end"]
         missing = [] if self._lanes else ["RabbitMQ"]
         if self._relay.is_waiting or any(lane.is_paused for lane in self._lanes):
-            missing.append("Postgres")
+            missing.append("a server that is away")
         return missing
 
     def _clock(self) -> Moment:

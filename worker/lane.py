@@ -75,9 +75,9 @@ class Lane:
                 await self._wait_out(error)
 
     async def _wait_out(self, error: UnavailableError) -> None:
-        """Take no more until the database answers again; then begin small."""
-        OUTAGES.labels("postgres").inc()
-        log.warning("database away, deliveries held", queue=self._intake.queue, error=str(error))
+        """Take no more until the database answers; then begin small."""
+        OUTAGES.labels(self._intake.queue).inc()
+        log.warning("server away, deliveries held", queue=self._intake.queue, error=str(error))
         self.is_paused = True
         await self._intake.pause()
         backoff = Backoff()
@@ -89,11 +89,11 @@ class Lane:
                 await self._probe()
                 break
             except UnavailableError as again:
-                log.warning("database still away", queue=self._intake.queue, error=str(again))
+                log.warning("server still away", queue=self._intake.queue, error=str(again))
         await self._intake.resume()
         self.is_paused = False
         self._batch_messages = 1
-        log.info("database back", queue=self._intake.queue)
+        log.info("server back", queue=self._intake.queue)
 
     async def _process(self, batch: Sequence[Delivery]) -> None:
         try:

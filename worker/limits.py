@@ -35,8 +35,9 @@ LOCK_TIMEOUT_MS = 10_000
 """Waiting for an invoice or a key that another worker holds; its transaction takes milliseconds."""
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 60_000
 """Longer than a publish may take, since the relay keeps its rows locked until their confirms have come."""
-PUBLISH_TIMEOUT_S = 30.0
-"""Waiting for a publisher confirm. After it the channel is replaced: its confirms are no longer to be trusted."""
+PUBLISH_TIMEOUT_S = 10.0
+"""Waiting for a publisher confirm, which takes milliseconds. After it the channel is replaced and all is published
+anew: a quorum queue that has no leader yet, after its node came back, takes a message and never confirms it."""
 HEARTBEAT_S = 10
 """A dead connection to the broker is noticed within two of these."""
 RECONNECT_DELAY_MIN_S = 0.2

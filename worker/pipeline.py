@@ -17,7 +17,7 @@ from worker.books.session import Session
 from worker.books.statements import put_invoices
 from worker.broker.delivery import Delivery
 from worker.broker.diversion import read_dead_letter
-from worker.domain.errors import DeadLetterReason, RefusedError
+from worker.domain.errors import DeadLetterReason, RefusedError, UnavailableError, WorkerError
 from worker.domain.message import Message
 from worker.domain.policy import Policy
 from worker.domain.request import Request, read_invoice, read_request
@@ -115,9 +115,16 @@ class DeadLetters:
         self._session = session
 
     async def process(self, batch: Sequence[Delivery], _divert: Divert) -> None:
-        """File the batch whole or raise. Nothing is diverted from here."""
-        async with self._session.transaction() as connection:
-            await file_dead_letters(connection, [read_dead_letter(delivery) for delivery in batch])
+        """File the batch whole or raise. Nothing is diverted from here: what cannot be filed is held."""
+        try:
+            async with self._session.transaction() as connection:
+                await file_dead_letters(connection, [read_dead_letter(delivery) for delivery in batch])
+        except WorkerError:
+            raise
+        except Exception as error:
+            if len(batch) > 1:
+                raise
+            raise UnavailableError(f"a dead letter cannot be filed: {type(error).__name__}") from error
 
 
 async def _policies(session: Session, messages: Sequence[Message]) -> dict[str, Policy]:

@@ -17,7 +17,7 @@ DEAD_LETTERS: Final = Counter("payment_worker_dead_letters", "Messages sent to t
 RETRIES: Final = Counter("payment_worker_retries", "Messages sent to wait for another attempt", ["queue"])
 PUBLISHED: Final = Counter("payment_worker_published", "Outcome messages confirmed by the broker")
 UNROUTED: Final = Counter("payment_worker_unrouted", "Confirmed messages that no queue was bound for", ["kind"])
-OUTAGES: Final = Counter("payment_worker_outages", "Times a server was found to be away", ["server"])
+OUTAGES: Final = Counter("payment_worker_outages", "Times a server was found to be away", ["noticed_by"])
 BATCH_MESSAGES: Final = Histogram(
     "payment_worker_batch_messages", "Messages in a batch", ["queue"], buckets=(1, 2, 5, 10, 25, 50, 100, 150, 200, 250)
 )

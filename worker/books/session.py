@@ -64,7 +64,7 @@ class Session:
             raise TransientError(_told(error)) from error
         except asyncpg.UniqueViolationError as error:
             raise ContendedError(_told(error)) from error
-        except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
+        except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
             if isinstance(error, ValueError):
                 raise  # a parameter that the driver cannot encode: the message's fault, and the connection is sound
             self._drop()

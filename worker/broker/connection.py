@@ -44,7 +44,7 @@ def link_errors(doing: str) -> Iterator[None]:
     """
     try:
         yield
-    except (aiormq.AMQPError, OSError, TimeoutError) as error:
+    except (aiormq.AMQPError, aiormq.exceptions.ChannelInvalidStateError, OSError, TimeoutError) as error:
         raise LinkLostError(f"{doing}: {' '.join(str(error).split()) or type(error).__name__}") from error
     except asyncio.CancelledError:
         task = asyncio.current_task()

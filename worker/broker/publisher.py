@@ -1,14 +1,17 @@
 """What goes out: persistent, confirmed, in windows."""
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import aiormq
+from aio_pika.abc import AbstractConnection
 from pamqp.commands import Basic
 
-from worker.broker.connection import WireChannel, link_errors
-from worker.limits import PUBLISH_TIMEOUT_S
+from worker.broker.connection import WireChannel, link_errors, open_channel
+from worker.domain.errors import LinkLostError, UnavailableError
+from worker.limits import CONNECT_TIMEOUT_S, PUBLISH_TIMEOUT_S
 
 PERSISTENT = 2
 
@@ -26,38 +29,53 @@ class Publication:
 class Publisher:
     """Publishes on a channel of its own and knows of each message that the broker has it."""
 
-    def __init__(self, channel: WireChannel) -> None:
-        self._channel = channel
+    def __init__(self, connection: AbstractConnection) -> None:
+        self._connection = connection
+        self._channel: WireChannel | None = None
 
     async def publish(self, publications: Sequence[Publication]) -> list[bool]:
         """Publish all and await their confirms; say of each whether a queue took it.
 
-        Raises LinkLostError where a confirm did not come: then any of them may have been published or not.
+        Raises LinkLostError where the connection ended, and UnavailableError where a confirm did not come in time. In
+        both cases any of them may have been published or not.
         """
         routed: list[bool] = []
         for window in _rounds(publications):
-            answers = await asyncio.gather(*(self._publish(each) for each in window), return_exceptions=True)
+            channel = self._channel = self._channel or await open_channel(self._connection)
+            answers = await asyncio.gather(*(_publish(channel, each) for each in window), return_exceptions=True)
             for answer in answers:
                 if isinstance(answer, BaseException):
+                    await self._drop(channel)
                     raise answer
                 routed.append(answer)
         return routed
 
-    async def _publish(self, publication: Publication) -> bool:
-        with link_errors(f"publishing to {publication.exchange or 'a reply queue'}"):
-            try:
-                await self._channel.basic_publish(
-                    publication.body,
-                    exchange=publication.exchange,
-                    routing_key=publication.routing_key,
-                    properties=publication.properties,
-                    mandatory=True,
-                    timeout=PUBLISH_TIMEOUT_S,
-                    wait=False,
-                )
-            except aiormq.exceptions.PublishError:
-                return False
-        return True
+    async def _drop(self, channel: WireChannel) -> None:
+        """Give up a channel on which confirms are missing."""
+        self._channel = None
+        with contextlib.suppress(LinkLostError), link_errors("closing a channel"):
+            await channel.close(timeout=CONNECT_TIMEOUT_S)
+
+
+async def _publish(channel: WireChannel, publication: Publication) -> bool:
+    target = publication.exchange or "a reply queue"
+    with link_errors(f"publishing to {target}"):
+        try:
+            await channel.basic_publish(
+                publication.body,
+                exchange=publication.exchange,
+                routing_key=publication.routing_key,
+                properties=publication.properties,
+                mandatory=True,
+                timeout=PUBLISH_TIMEOUT_S,
+                wait=False,
+            )
+        except aiormq.exceptions.PublishError:
+            return False
+        except TimeoutError as error:
+            text = f"RabbitMQ did not confirm a message to {target} within {PUBLISH_TIMEOUT_S:g} s"
+            raise UnavailableError(text) from error
+    return True
 
 
 def _rounds(publications: Sequence[Publication]) -> list[list[Publication]]:

@@ -16,10 +16,14 @@ class Components(NamedTuple):
         return self.capital + self.interest + self.noticefee
 
     def plus(self, other: Self) -> "Components":
-        return Components(*(a + b for a, b in zip(self, other, strict=True)))
+        return Components(
+            self.capital + other.capital, self.interest + other.interest, self.noticefee + other.noticefee
+        )
 
     def minus(self, other: Self) -> "Components":
-        return Components(*(a - b for a, b in zip(self, other, strict=True)))
+        return Components(
+            self.capital - other.capital, self.interest - other.interest, self.noticefee - other.noticefee
+        )
 
 
 NOTHING = Components()

@@ -42,7 +42,7 @@ class DeadLetter:
 
     @property
     def type(self) -> str | None:
-        return _text(self.properties.get("type"))
+        return _text(self.properties.get("message_type"))
 
     @property
     def idempotency_key(self) -> str | None:

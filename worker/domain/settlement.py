@@ -34,6 +34,10 @@ class Held:
     def is_booked(self) -> bool:
         return self.status is Status.OHISPAY
 
+    def waiting_since(self, now: datetime) -> datetime:
+        """Return since when an unknown invoice is awaited: since now where that was to begin on a later day."""
+        return min(self.awaited_since or now, now)
+
 
 @dataclass(slots=True)
 class View:
@@ -126,8 +130,7 @@ def _judge(request: Request, held: Held, view: View, policy: Policy, moment: Mom
     if held.is_booked:
         text = f"The key belongs to payment {held.payment_id}, which is booked with other content"
         return Verdict(Status.FAIL, Reason.IDEMPOTENCY_CONFLICT, text, unbooked(registration, matches))
-    awaited_since = held.awaited_since or moment.now
-    may_await = moment.now < awaited_since + timedelta(seconds=policy.await_invoice_s)
+    may_await = moment.now < held.waiting_since(moment.now) + timedelta(seconds=policy.await_invoice_s)
     return decide(registration, matches, policy, moment.today, may_await=may_await, twins=view.twins)
 
 
@@ -159,7 +162,7 @@ def _settled(request: Request, verdict: Verdict, held: Held, policy: Policy, mom
         # Should its invoice be unknown then, the wait for it begins on that day.
         awaited_since = wake_at = datetime.combine(min(registration.paydate, _LAST_DAY), time(), moment.zone)
     else:
-        awaited_since = held.awaited_since or moment.now
+        awaited_since = held.waiting_since(moment.now)
         wake_at = min(moment.now + RECHECK_AFTER, awaited_since + timedelta(seconds=policy.await_invoice_s))
     awaits = tuple(identifier for line in registration.lines for identifier in line.identifiers)
     return replace(settled, awaited_since=awaited_since, wake_at=wake_at, awaits=awaits)

@@ -109,8 +109,9 @@ def decide(
         registration, matches, policy, may_await=may_await
     )
     if refusal is None:
-        lines, is_twin = _book(registration, [m for m in matches if isinstance(m, Invoice)], policy, twins)
-        refusal = _refuse_booking(registration, lines, policy, is_twin=is_twin)
+        invoices = [found for found in matches if isinstance(found, Invoice)]
+        lines, is_twin = _book(registration, invoices, policy, twins)
+        refusal = _refuse_booking(registration, invoices, lines, policy, is_twin=is_twin)
         if refusal is None:
             reason, text = Reason.BOOKED, "The payment has been booked"
             if is_twin:
@@ -178,7 +179,7 @@ def _refuse_mismatch(mismatch: Mismatch, policy: Policy, *, may_await: bool) -> 
 def _book(
     registration: Registration, invoices: Sequence[Invoice], policy: Policy, twins: Container[Twin]
 ) -> tuple[tuple[LineVerdict, ...], bool]:
-    """Allocate line by line, and say whether a line has a twin. Lines on one invoice see what earlier lines left open."""
+    """Allocate line by line, each seeing what the one before it left open, and say whether a line has a twin."""
     order = policy.order_for(registration.payment_type)
     twins = () if policy.duplicates is DuplicateCheck.OFF else twins
     current = {invoice.id: invoice for invoice in invoices}
@@ -194,19 +195,23 @@ def _book(
 
 
 def _refuse_booking(
-    registration: Registration, lines: Sequence[LineVerdict], policy: Policy, *, is_twin: bool
+    registration: Registration,
+    invoices: Sequence[Invoice],
+    lines: Sequence[LineVerdict],
+    policy: Policy,
+    *,
+    is_twin: bool,
 ) -> _Refusal | None:
-    """Refuse a twin, a closed invoice, and more than is open where that is not wanted."""
+    """Refuse a twin, an invoice that was closed before, and more than is open where that is not wanted."""
     if is_twin and policy.duplicates is DuplicateCheck.REJECT:
         return (
             Status.OLD,
             Reason.DUPLICATE,
             "A payment of this invoice, date, amount and type is booked under another key",
         )
-    for line in lines:
-        if line.invoice is not None and line.invoice.state == "CLOSED":
-            return Status.CLOSE, Reason.INVOICE_CLOSED, "The invoice is closed: nothing is open on it"
-        is_refused = registration.refuses_overpayment or policy.overpayment is Overpayment.REJECT
-        if line.unfocused and is_refused:
-            return Status.FAIL, Reason.OVERPAYMENT, "The amount is more than is open on the invoice"
+    if any(invoice.state == "CLOSED" for invoice in invoices):
+        return Status.CLOSE, Reason.INVOICE_CLOSED, "The invoice is closed: nothing is open on it"
+    is_refused = registration.refuses_overpayment or policy.overpayment is Overpayment.REJECT
+    if is_refused and any(line.unfocused for line in lines):
+        return Status.FAIL, Reason.OVERPAYMENT, "The amount is more than is open on the invoice"
     return None
