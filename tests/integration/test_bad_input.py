@@ -1,0 +1,208 @@
+"""Rubbish gets a clear answer: a dead letter, no redelivery loop, and no harm to its neighbours in the batch."""
+
+import json
+import struct
+from typing import Any, cast
+
+import pytest
+from aiormq.abc import ChannelFrame
+from pamqp.body import ContentBody
+from pamqp.commands import Basic
+from pamqp.header import ContentHeader
+
+from tests.integration.conftest import ROPO, Site, eventually
+from worker.broker.connection import WireChannel
+
+WHOLE = json.dumps(ROPO).encode()
+
+
+def ropo(**changes: object) -> bytes:
+    return json.dumps(ROPO | changes).encode()
+
+
+BODIES = {
+    "empty": (b"", "malformed_json"),
+    "not JSON": (b"{", "malformed_json"),
+    "not UTF-8": (b'{"billcode": "\xff"}', "malformed_json"),
+    "nested a thousand deep": (b'{"x":' * 1000 + b"1" + b"}" * 1000, "malformed_json"),
+    "NaN, which is not JSON": (ropo(amount=float("nan")), "malformed_json"),
+    "an amount given twice": (b'{"amount":1,"amount":2,"billcode":"1234567","paydate":"2017-10-10"}', "malformed_json"),
+    "too large": (ropo(description="x" * 70_000), "too_large"),
+    "a list": (b"[]", "invalid"),
+    "null": (b"null", "invalid"),
+    "no fields": (b"{}", "invalid"),
+    "NaN as text": (ropo(amount="NaN"), "invalid"),
+    "1e400": (WHOLE.replace(b'"710.00"', b"1e400"), "invalid"),
+    "true": (ropo(amount=True), "invalid"),
+    "a tenth of a cent": (ropo(amount="0.001"), "invalid"),
+    "twenty digits": (WHOLE.replace(b'"710.00"', b"99999999999999999999"), "invalid"),
+    "five thousand digits": (WHOLE.replace(b'"710.00"', b"9" * 5000), "invalid"),
+    "negative": (ropo(amount=-1), "invalid"),
+    "a day that does not exist": (ropo(paydate="2017-02-29"), "invalid"),
+    "a date that is a number": (ropo(paydate=20171010), "invalid"),
+    "NUL": (ropo(billcode="a\0b"), "invalid"),
+    "a lone surrogate": (ropo(billcode="a\ud800b"), "invalid"),
+    "an object for a name": (ropo(billcode={"a": 1}), "invalid"),
+    "a jobid beyond 64 bits": (ropo(jobid=2**63), "invalid"),
+    "a fraction for a jobid": (ropo(jobid=1.5), "invalid"),
+    "a name too long": (ropo(billcode="x" * 256), "invalid"),
+}
+
+
+async def test_rubbish_becomes_dead_letters_and_its_neighbours_are_booked(site: Site) -> None:
+    """All of it is queued before the worker starts, so that good and bad share a batch."""
+    await site.database.execute(
+        "INSERT INTO invoices (company, billcode, currency, stated_state, version, capital, interest, noticefee)"
+        " VALUES ('acme', '1234567', 'EUR', 'OPEN', 1, 71000, 0, 0)"
+    )
+    for name, (body, _) in BODIES.items():
+        await site.pay(body, key=name)
+        await site.pay({"amount": 1}, key=f"after {name}")
+
+    async with site.worker():
+        invalid = [name for name, (_, reason) in BODIES.items() if reason == "invalid"]
+        events = await site.events(len(BODIES) + len(invalid))
+        letters = await site.dead_letters(len(BODIES))
+
+    found = {event.body["idempotency_key"]: (event.body["statusid"], event.body["reason"]) for event in events}
+    assert {found[f"after {name}"] for name in BODIES} == {(6, "booked")}
+    assert {found[name] for name in invalid} == {(1, "invalid")}
+    assert {letter["idempotency_key"]: letter["reason"] for letter in letters} == {
+        name: reason for name, (_, reason) in BODIES.items()
+    }
+    assert {letter["idempotency_key"]: letter["body"] for letter in letters} == {
+        name: body for name, (body, _) in BODIES.items()
+    }
+    assert await site.queue_is_empty("payments.registrations")
+
+
+PROPERTIES: dict[str, tuple[dict[str, Any], str]] = {
+    "an empty key": ({"headers": {"idempotency-key": ""}}, "invalid"),
+    "a key too long": ({"headers": {"idempotency-key": "x" * 256}}, "invalid"),
+    "a number for a key": ({"headers": {"idempotency-key": 7}}, "invalid"),
+    "a table for a key": ({"headers": {"idempotency-key": {"a": [1, None]}}}, "invalid"),
+    "NUL in a key": ({"headers": {"idempotency-key": "a\0"}}, "invalid"),
+    "bytes for a key": ({"headers": {"idempotency-key": bytearray(b"\xff")}}, "invalid"),
+    "NUL in the correlation id": ({"correlation_id": "a\0"}, "invalid"),
+    "another content type": ({"content_type": "text/xml"}, "unsupported_content_type"),
+    "compressed": ({"content_encoding": "gzip"}, "unsupported_content_type"),
+    "an unknown type": ({"type": "ropo.payment.v99"}, "unknown_type"),
+    "a type of another queue": ({"type": "invoice.put.v1"}, "unknown_type"),
+    "an unknown company": ({"company": "nobody"}, "unknown_company"),
+    "a company that is no name": ({"company": "NOBODY!\0"}, "unknown_company"),
+}
+
+
+@pytest.mark.parametrize("name", PROPERTIES)
+async def test_properties_that_make_no_sense_become_a_dead_letter(site: Site, name: str) -> None:
+    properties, reason = PROPERTIES[name]
+    async with site.worker():
+        await site.pay(**{"key": "k1"} | properties)
+        (letter,) = await site.dead_letters(1)
+        await site.put()
+        await site.pay(key="good", content_type="application/json; charset=utf-8", headers={"odd": [1, {"a": None}]})
+        good = await site.next_event()
+
+    assert letter["reason"] == reason
+    assert letter["body"] == WHOLE
+    assert good.body["statusid"] == 6
+
+
+class RawProperties:
+    """Properties that the driver would not encode: their bytes just as given."""
+
+    message_id = "raw"
+
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw
+
+    def marshal(self) -> bytes:
+        return self._raw
+
+
+def short(text: bytes) -> bytes:
+    return bytes([len(text)]) + text
+
+
+def table(*fields: bytes) -> bytes:
+    joined = b"".join(fields)
+    return struct.pack(">I", len(joined)) + joined
+
+
+MESSAGE_ID, TYPE, TIMESTAMP, HEADERS = 1 << 7, 1 << 5, 1 << 6, 1 << 13
+RAW = {
+    "no properties, and so no key": struct.pack(">H", 0),
+    "a type that is not UTF-8": struct.pack(">H", TYPE) + short(b"\xff\xfe"),
+    "a message id that is not UTF-8": struct.pack(">H", MESSAGE_ID) + short(b"\xff"),
+    "a timestamp beyond any calendar": struct.pack(">HQ", TIMESTAMP, 2**63 - 1),
+    "a timestamp in the headers beyond any calendar": struct.pack(">H", HEADERS)
+    + table(short(b"t") + b"T" + struct.pack(">Q", 2**63 - 1)),
+    "a header name that is not UTF-8": struct.pack(">H", HEADERS) + table(short(b"\xff") + b"t\x01"),
+    "headers nested five hundred deep": b"",
+}
+nested = table(short(b"x") + b"t\x01")
+for _ in range(500):
+    nested = table(short(b"x") + b"F" + nested)
+RAW["headers nested five hundred deep"] = struct.pack(">H", HEADERS) + nested
+
+
+@pytest.mark.parametrize("name", RAW)
+async def test_properties_that_the_driver_cannot_decode_do_not_stop_the_worker(site: Site, name: str) -> None:
+    """Such a message used to end the connection of each worker that it was delivered to, for ever."""
+    channel = cast("WireChannel", await site.channel.get_underlay_channel())
+    header = ContentHeader(0, len(WHOLE), Basic.Properties())
+    header.properties = RawProperties(RAW[name])  # type: ignore[assignment]
+    publish = Basic.Publish(exchange="payments", routing_key="registration.acme")
+    frame = ChannelFrame.marshall(frames=[publish, header, ContentBody(WHOLE)], channel_number=channel.number)
+
+    async with site.worker():
+        await site.put()
+        await channel.write_queue.put(frame)
+        channel.delivery_tag += 1
+        (letter,) = await site.dead_letters(1)
+        await site.pay(key="good")
+        good = await site.next_event()
+
+    assert letter["reason"] in {"invalid", "unknown_type", "missing_idempotency_key"}
+    assert letter["body"] == WHOLE
+    assert good.body["statusid"] == 6
+    assert await site.queue_is_empty("payments.registrations")
+    assert await site.queue_is_empty("payments.dead-letters")
+
+
+async def test_headers_too_large_to_copy_are_dead_lettered_by_the_broker(site: Site) -> None:
+    async with site.worker():
+        await site.pay("x", key="k1", headers={"long": "x" * 110_000})
+        (letter,) = await site.dead_letters(1)
+
+    assert letter["reason"] == "invalid"
+    assert json.loads(letter["properties"])["headers"]["long"] == "x" * 110_000
+
+
+async def test_an_invoice_that_makes_no_sense_becomes_a_dead_letter_and_its_neighbours_are_stated(site: Site) -> None:
+    def put(**fields: object) -> dict[str, object]:
+        return {"billcode": "b", "capital": 1, "version": 1} | fields
+
+    bad = [
+        put(billcode=None),
+        put(capital="0.001"),
+        put(version=None),
+        put(state="OPENED"),
+        put(currency="XXX"),
+        put(jobid=True),
+        put(account="a"),
+        put(due_date="2017-02-30"),
+    ]
+    for number, body in enumerate(bad):
+        await site.publish("invoice", body, key=str(number), type="invoice.put.v1")
+        await site.publish("invoice", put(billcode=f"good {number}"), type="invoice.put.v1")
+    async with site.worker():
+        letters = await site.dead_letters(len(bad))
+
+        async def are_stated() -> bool:
+            return bool(await site.database.fetchval("SELECT count(*) = $1 FROM invoices", len(bad)))
+
+        await eventually(are_stated)
+
+    assert {letter["reason"] for letter in letters} == {"invalid"}
+    assert all(json.loads(letter["errors"]) for letter in letters)
