@@ -144,11 +144,14 @@ async def _resolve(
 ) -> None:
     """Note the replayed dead letters that have now got through."""
     dead_again = {delivery.tag for delivery, _ in refused}
-    resolved = [delivery.dead_letter_id for delivery in batch if delivery.tag not in dead_again]
-    ids = [letter_id for letter_id in resolved if letter_id is not None]
-    if ids:
+    resolved = [
+        (delivery.dead_letter_id, delivery.message().company)
+        for delivery in batch
+        if delivery.dead_letter_id is not None and delivery.tag not in dead_again
+    ]
+    if resolved:
         async with session.transaction() as connection:
-            await resolve_dead_letters(connection, ids)
+            await resolve_dead_letters(connection, resolved)
 
 
 def _count(settlements: Sequence[Settlement]) -> None:

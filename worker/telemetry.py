@@ -2,12 +2,11 @@
 
 import logging
 import sys
-from typing import Final, Literal
+from typing import Final
 
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
-LogFormat = Literal["json", "console"]
 log: Final[structlog.stdlib.BoundLogger] = structlog.get_logger("payment-worker")
 
 DELIVERIES: Final = Counter("payment_worker_deliveries", "Messages taken from a queue and done with", ["queue"])
@@ -30,7 +29,7 @@ BATCH_SECONDS: Final = Histogram(
 READY: Final = Gauge("payment_worker_ready", "1 while both servers are there and messages are being taken")
 
 
-def configure_logging(level: str, log_format: LogFormat) -> None:
+def configure_logging(level: str, log_format: str) -> None:
     """Send the log to standard error, a line an event."""
     renderer: structlog.typing.Processor
     renderer = structlog.processors.JSONRenderer() if log_format == "json" else structlog.dev.ConsoleRenderer()

@@ -5,6 +5,7 @@ from typing import Any
 
 from pamqp.commands import Basic
 
+from schemas.limits import INTEGER_ID_MAX
 from worker.domain.message import Message
 
 ATTEMPTS_HEADER = "payment-worker-attempts"
@@ -56,4 +57,4 @@ class Delivery:
 
 
 def _whole(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= INTEGER_ID_MAX else 0

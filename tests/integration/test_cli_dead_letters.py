@@ -1,0 +1,280 @@
+"""`payment-worker dead-letters`: what ops sees, mends, replays and discards; nothing is lost or booked twice."""
+
+import asyncio
+import base64
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from schemas import catalog
+from tests.integration.command_line import CommandLine
+from tests.integration.conftest import ROPO, Site, eventually
+from worker.books.dead_letters import Deed, lock_dead_letters, mark_dead_letters, resolve_dead_letters
+from worker.books.session import Session
+from worker.broker.connection import connect
+from worker.broker.delivery import DEAD_LETTER_ID_HEADER
+from worker.broker.publisher import Publisher
+from worker.cli.replay import Replayed, replay_letters
+
+
+@pytest.fixture
+def line(site: Site) -> CommandLine:
+    return CommandLine(site.amqp_url, site.database_url)
+
+
+async def letters(line: CommandLine, *arguments: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (await line.succeed("dead-letters", "list", "--json", *arguments)).json
+    return found
+
+
+async def shown(line: CommandLine, letter_id: int) -> dict[str, Any]:
+    found: dict[str, Any] = (await line.succeed("dead-letters", "show", str(letter_id), "--json")).json
+    return found
+
+
+async def replay(line: CommandLine, *arguments: str) -> list[int]:
+    ids: list[int] = (await line.succeed("dead-letters", "replay", "--json", *arguments)).json["replayed"]
+    return ids
+
+
+async def is_in_state(site: Site, state: str, *ids: int) -> None:
+    async def all_are() -> bool:
+        sql = "SELECT bool_and(state = $1) FROM dead_letters WHERE id = ANY ($2)"
+        return bool(await site.database.fetchval(sql, state, list(ids)))
+
+    await eventually(all_are)
+
+
+async def three_letters(site: Site) -> None:
+    """File 1: no JSON of acme, 2: no JSON of other, with a type, 3: an unknown company. The worker has ended then."""
+    async with site.worker():
+        await site.pay(b"{1", key="k1")
+        await site.dead_letters(1)
+        await site.pay(b"\xff", key="k2", company="other", type="ropo.payment.v1", headers={"b": bytearray(b"\xff")})
+        await site.dead_letters(2)
+        await site.pay(key="k3", company="unknown")
+        await site.dead_letters(3)
+
+
+async def test_letters_are_listed_the_newest_first_and_by_filter(site: Site, line: CommandLine) -> None:
+    await three_letters(site)
+    found = await letters(line)
+    assert [letter["id"] for letter in found] == [3, 2, 1]
+    assert set(found[0]) == {
+        *("id", "reason", "company", "idempotency_key", "type"),
+        *("error", "first_seen", "last_seen", "count", "state"),
+    }
+    assert {name: found[1][name] for name in ("reason", "company", "idempotency_key", "type", "count", "state")} == {
+        "reason": "malformed_json",
+        "company": "other",
+        "idempotency_key": "k2",
+        "type": "ropo.payment.v1",
+        "count": 1,
+        "state": "open",
+    }
+
+    async def ids(*arguments: str) -> list[int]:
+        return [letter["id"] for letter in await letters(line, *arguments)]
+
+    assert await ids("--reason", "malformed_json") == [2, 1]
+    assert await ids("--company", "acme") == [1]
+    assert await ids("--state", "resolved") == []
+    assert await ids("--limit", "1") == [3]
+    table = (await line.succeed("dead-letters", "list")).stdout
+    assert [row.split()[0] for row in table.splitlines()] == ["id", "3", "2", "1"]
+
+
+async def test_groups_count_what_has_reason_company_and_type_in_common(site: Site, line: CommandLine) -> None:
+    await three_letters(site)
+    async with site.worker():
+        await site.pay(b"{2", key="k4")
+        await site.dead_letters(4)
+    groups = (await line.succeed("dead-letters", "groups", "--json")).json
+    assert [(group["reason"], group["company"], group["type"], group["count"]) for group in groups] == [
+        ("malformed_json", "acme", None, 2),
+        ("malformed_json", "other", "ropo.payment.v1", 1),
+        ("unknown_company", "unknown", None, 1),
+    ]
+    assert await replay(line, "--group", groups[0]["group"]) == [1, 4]
+
+
+async def test_a_letter_is_shown_whole_whatever_its_bytes(site: Site, line: CommandLine) -> None:
+    await three_letters(site)
+    text, binary = await shown(line, 1), await shown(line, 2)
+    assert (text["body"], text["body_encoding"], text["routing_key"]) == ("{1", "utf-8", "registration.acme")
+    assert (base64.b64decode(binary["body"]), binary["body_encoding"]) == (b"\xff", "base64")
+    assert binary["properties"]["headers"] == {"b": {"$bytes": "/w=="}}
+    assert text["actions"] == []
+
+
+async def test_a_mended_letter_is_replayed_booked_once_and_resolved(
+    site: Site, line: CommandLine, tmp_path: Path
+) -> None:
+    await three_letters(site)
+    body = tmp_path / "body.json"
+    body.write_text(json.dumps(ROPO))
+    await line.succeed("dead-letters", "edit", "1", "--body", body, "--by", "ann", "--why", "a brace too few")
+    assert await replay(line, "1", "--by", "bob") == [1]
+    async with site.worker():
+        await site.put()
+        await is_in_state(site, "resolved", 1)
+        assert await replay(line, "--all") == [2, 3]
+        await is_in_state(site, "open", 2, 3)
+    assert (await site.next_event()).body["idempotency_key"] == "k1"
+    letter = await shown(line, 1)
+    actions = [(action["action"], action["actor"], action["why"]) for action in letter["actions"]]
+    before, after = (hashlib.sha256(data).hexdigest() for data in (b"{1", body.read_bytes()))
+    assert actions == [
+        ("edited", "ann", f"a brace too few; body sha256 {before} became {after}"),
+        ("replayed", "bob", None),
+        ("resolved", "payment-worker", "the replayed message was processed"),
+    ]
+    assert [(row["count"], row["state"]) for row in await letters(line)] == [(2, "open"), (2, "open"), (1, "resolved")]
+    assert "is resolved" in await line.fail("dead-letters", "replay", "1")
+    assert "is resolved" in await line.fail("dead-letters", "edit", "1", "--body", body)
+
+
+async def test_an_edited_letter_that_fails_again_is_still_one_letter(
+    site: Site, line: CommandLine, tmp_path: Path
+) -> None:
+    await three_letters(site)
+    body = tmp_path / "body.json"
+    body.write_bytes(b"still none")
+    await line.succeed("dead-letters", "edit", "1", "--body", body)
+    await replay(line, "1")
+    async with site.worker():
+        await is_in_state(site, "open", 1)
+    assert [(letter["id"], letter["count"]) for letter in await letters(line)] == [(3, 1), (2, 1), (1, 2)]
+
+
+async def test_a_replay_is_the_same_message_with_the_letters_id(site: Site, line: CommandLine) -> None:
+    await three_letters(site)
+    assert await replay(line, "2") == [2]
+    queue = await site.channel.declare_queue(catalog.REGISTRATIONS_QUEUE, passive=True)
+    message = await queue.get(no_ack=True)
+    assert message is not None
+    assert (message.body, message.routing_key, message.message_id, message.type) == (
+        b"\xff",
+        "registration.other",
+        "k2",
+        "ropo.payment.v1",
+    )
+    headers = {name: value for name, value in message.headers.items() if name != "x-delivery-count"}
+    assert headers == {"b": bytearray(b"\xff"), DEAD_LETTER_ID_HEADER: 2}
+
+
+async def test_what_is_replayed_already_is_replayed_again_only_by_its_id(site: Site, line: CommandLine) -> None:
+    await three_letters(site)
+    assert (await line.succeed("dead-letters", "replay", "--all", "--dry-run", "--json")).json == {
+        "would_replay": [1, 2, 3]
+    }
+    assert await replay(line, "--reason", "malformed_json") == [1, 2]
+    assert await replay(line, "--all") == [3]
+    assert (await line.succeed("dead-letters", "replay", "--all", "--dry-run", "--json")).json == {"would_replay": []}
+    assert await replay(line, "--all") == []
+    assert await replay(line, "2") == [2]
+
+
+async def test_a_letter_that_somebody_dealt_with_since_it_was_chosen_is_left_alone(site: Site) -> None:
+    await three_letters(site)
+    await site.database.execute("UPDATE dead_letters SET state = 'discarded' WHERE id = 1")
+    replayed = Replayed()
+    async with Session(site.database_url, "test") as session, await connect(site.amqp_url, "test") as connection:
+        publisher = Publisher(connection)
+        deed = Deed("replayed", "ann", None)
+        await replay_letters(session, publisher, [1, 2], ("open",), deed, replayed, lambda _done, _count: None)
+    assert replayed.ids == [2]
+
+
+async def test_a_replay_that_no_queue_takes_leaves_the_letter_open(site: Site, line: CommandLine) -> None:
+    await three_letters(site)
+    queue = await site.channel.declare_queue(catalog.REGISTRATIONS_QUEUE, passive=True)
+    await queue.unbind(catalog.PAYMENTS, "registration.*")
+    result = await line.run("dead-letters", "replay", "--all", "--json")
+    assert result.status == 1
+    assert result.json == {"replayed": [], "failed": [1, 2, 3]}
+    assert "payment-worker setup" in result.stderr
+    assert {letter["state"] for letter in await letters(line)} == {"open"}
+    assert (await shown(line, 1))["actions"] == []
+
+
+async def test_a_letter_whose_properties_cannot_be_published_does_not_hold_up_the_others(
+    site: Site, line: CommandLine
+) -> None:
+    await three_letters(site)
+    unpublishable = json.dumps({"message_id": {"$bytes": "/w=="}})
+    await site.database.execute("UPDATE dead_letters SET properties = $1 WHERE id = 2", unpublishable)
+    result = await line.run("dead-letters", "replay", "--all", "--json")
+    assert result.status == 1
+    assert result.json == {"replayed": [1, 3], "failed": [2]}
+
+
+async def test_letters_are_discarded_all_or_none(site: Site, line: CommandLine) -> None:
+    await three_letters(site)
+    assert "no dead letter 9" in await line.fail("dead-letters", "discard", "1", "9")
+    assert [letter["state"] for letter in await letters(line)] == ["open"] * 3
+    await line.succeed("dead-letters", "discard", "1", "2", "1", "--by", "ann", "--why", "a test of theirs")
+    assert [letter["state"] for letter in await letters(line)] == ["open", "discarded", "discarded"]
+    assert "is discarded" in await line.fail("dead-letters", "discard", "1", "3")
+    (action,) = (await shown(line, 1))["actions"]
+    assert (action["action"], action["actor"], action["why"]) == ("discarded", "ann", "a test of theirs")
+    assert await replay(line, "--all") == [3]
+    assert await replay(line, "1") == [1]
+
+
+async def test_an_edit_cannot_make_two_letters_the_same_message(site: Site, line: CommandLine, tmp_path: Path) -> None:
+    async with site.worker():
+        for body in (b"{1", b"{2"):
+            await site.pay(body, key="k1")
+        await site.dead_letters(2)
+    path = tmp_path / "body"
+    path.write_bytes((await shown(line, 1))["body"].encode())
+    assert "another dead letter already" in await line.fail("dead-letters", "edit", "2", "--body", path)
+    path.write_bytes(b"")
+    assert "1 to" in await line.fail("dead-letters", "edit", "2", "--body", path)
+    assert (await shown(line, 2))["actions"] == []
+
+
+async def test_a_company_cannot_resolve_the_letter_of_another(site: Site, line: CommandLine) -> None:
+    """The letter's id travels in a header, which any upstream can set."""
+    await three_letters(site)
+    assert await replay(line, "1") == [1]
+    async with Session(site.database_url, "worker") as session, session.transaction() as connection:
+        await resolve_dead_letters(connection, [(1, "other")])
+
+    assert (await shown(line, 1))["state"] == "replayed"
+
+
+async def test_a_worker_faster_than_the_replays_own_commit_still_resolves_the_letter(site: Site) -> None:
+    await three_letters(site)
+    async with Session(site.database_url, "replay") as ops, Session(site.database_url, "worker") as worker:
+        async with ops.transaction() as replaying:
+            await lock_dead_letters(replaying, [1])
+
+            async def resolve() -> None:
+                async with worker.transaction() as connection:
+                    await resolve_dead_letters(connection, [(1, "acme")])
+
+            resolving = asyncio.create_task(resolve())
+
+            async def is_waiting() -> bool:
+                waiting = "wait_event_type = 'Lock' AND datname = current_database()"
+                return bool(await site.database.fetchval(f"SELECT count(*) > 0 FROM pg_stat_activity WHERE {waiting}"))
+
+            await eventually(is_waiting)
+            await mark_dead_letters(replaying, [1], "replayed", Deed("replayed", "ann", None))
+        await resolving
+    assert await site.database.fetchval("SELECT state FROM dead_letters WHERE id = 1") == "resolved"
+
+
+async def test_hostile_text_of_a_letter_reaches_no_terminal(site: Site, line: CommandLine) -> None:
+    async with site.worker():
+        await site.pay(b"\x1b]0;pwned\x07", key="\x1b[2J", type="[bold red]\x9b31m")
+        await site.dead_letters(1)
+    for command in (("list",), ("groups",), ("show", "1")):
+        output = (await line.succeed("dead-letters", *command)).stdout
+        assert not set("\x1b\x9b\x07") & set(output)
+    assert "[bold red]" in (await line.succeed("dead-letters", "list")).stdout

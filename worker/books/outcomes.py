@@ -1,0 +1,36 @@
+"""Outcome events as they were written, to be published again or shown."""
+
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from worker.books.outbox import StoredOutcome
+from worker.books.session import Connection
+from worker.books.sql import query
+
+
+class Position(NamedTuple):
+    """Where in a company's outcomes a page ended."""
+
+    occurred_at: datetime
+    event_id: UUID
+
+
+async def read_outcomes(
+    connection: Connection, company: str, period: tuple[datetime, datetime], after: Position | None, rows_max: int
+) -> tuple[list[StoredOutcome], Position | None]:
+    """Return the company's next outcomes of the period (its end is outside), oldest first, and where they end."""
+    rows = await connection.fetch(query("read_outcomes"), company, *period, *(after or (None, None)), rows_max)
+    outcomes = [
+        StoredOutcome(
+            event_id=row["event_id"],
+            company=company,
+            idempotency_key=row["idempotency_key"],
+            source=row["source"],
+            statusid=row["statusid"],
+            body=row["body"],
+            replayed=True,
+        )
+        for row in rows
+    ]
+    return outcomes, Position(rows[-1]["occurred_at"], rows[-1]["event_id"]) if rows else after

@@ -1,0 +1,34 @@
+"""RabbitMQ as a command reaches it."""
+
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aio_pika.abc import AbstractConnection
+
+from worker.broker.connection import connect
+from worker.broker.publisher import Publisher
+from worker.cli.servers import read_urls
+
+
+@asynccontextmanager
+async def broker(command: str) -> AsyncIterator[AbstractConnection]:
+    """Give the block a connection, which shows under the command's name in the broker's management."""
+    for name in ("aio_pika", "aiormq"):
+        # The driver logs what it raises as well; it is told once.
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    _, amqp_url, _ = read_urls()
+    connection = await connect(amqp_url, f"payment-worker {command}")
+    try:
+        yield connection
+    finally:
+        with contextlib.suppress(Exception):
+            await connection.close()
+
+
+@asynccontextmanager
+async def publisher(command: str) -> AsyncIterator[Publisher]:
+    """Give the block a publisher on a connection of its own."""
+    async with broker(command) as connection:
+        yield Publisher(connection)

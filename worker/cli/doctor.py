@@ -1,0 +1,141 @@
+"""`payment-worker doctor`: whether a worker could run here, and if not, what to do."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass
+
+import aiormq
+import asyncpg
+import click
+from aio_pika.abc import AbstractConnection
+
+from schemas import catalog
+from worker.books.migrate import migrations
+from worker.books.session import Connection, Session
+from worker.books.sql import query
+from worker.broker.connection import link_errors
+from worker.broker.topology import RETRY_RETURN, declare, retry_name
+from worker.cli.broker import broker
+from worker.cli.failure import explain
+from worker.cli.servers import masked, read_urls
+from worker.cli.terminal import json_option, print_json, shown
+from worker.domain.errors import WorkerError
+from worker.limits import RETRY_TIERS_S
+
+EXCHANGES = (catalog.PAYMENTS, catalog.OUTCOMES, catalog.DEAD_LETTER, RETRY_RETURN, *map(retry_name, RETRY_TIERS_S))
+QUEUES = (
+    catalog.REGISTRATIONS_QUEUE,
+    catalog.INVOICES_QUEUE,
+    catalog.DEAD_LETTERS_QUEUE,
+    *map(retry_name, RETRY_TIERS_S),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at. `detail` says what was found, and what to do where it is not ok."""
+
+    check: str
+    ok: bool
+    detail: str
+
+
+@click.command()
+@json_option
+def doctor(*, as_json: bool) -> None:
+    """Check settings, both servers, the schema and the topology. Exit 0 only if a worker could run here."""
+    checks = asyncio.run(_examine())
+    if as_json:
+        print_json([asdict(check) for check in checks])
+    else:
+        for check in checks:
+            click.echo(f"{'ok' if check.ok else 'FAILED':<7} {check.check:<12} {shown(check.detail)}")
+    if not all(check.ok for check in checks):
+        raise click.exceptions.Exit(1)
+
+
+def _ok(check: str, detail: str) -> Check:
+    return Check(check, ok=True, detail=detail)
+
+
+def _failed(check: str, detail: str) -> Check:
+    return Check(check, ok=False, detail=detail)
+
+
+async def _examine() -> list[Check]:
+    try:
+        _, amqp_url, database_url = read_urls()
+    except WorkerError as error:
+        return [_failed("settings", str(error))]
+    found = [_ok("settings", f"{masked(database_url)} and {masked(amqp_url)}")]
+    for name, examined in (("postgres", _postgres(database_url)), ("rabbitmq", _rabbitmq())):
+        try:
+            found += [check async for check in examined]
+        except Exception as error:  # noqa: BLE001 (whatever it is, it is what is wrong)
+            found.append(_failed(name, explain(error)))
+    return found
+
+
+async def _postgres(url: str) -> AsyncIterator[Check]:
+    async with Session(url, "doctor") as session, session.connection() as connection:
+        yield _ok("postgres", f"version {_dotted(connection.get_server_version())}")
+        yield await _schema(connection)
+
+
+def _dotted(version: asyncpg.types.ServerVersion) -> str:
+    return f"{version.major}.{version.micro}"
+
+
+async def _schema(connection: Connection) -> Check:
+    try:
+        applied = {row["version"]: row["checksum"] for row in await connection.fetch(query("applied_migrations"))}
+    except asyncpg.UndefinedTableError:
+        return _failed("schema", "there is none yet: run `payment-worker setup`")
+    ours = {migration.version: migration.checksum for migration in migrations()}
+    if missing := sorted(ours.keys() - applied.keys()):
+        return _failed("schema", f"not migrated to {', '.join(missing)}: run `payment-worker setup`")
+    if changed := sorted(version for version in ours if ours[version] != applied[version]):
+        return _failed("schema", f"applied from another file: {', '.join(changed)}. Use the release that applied it")
+    newer = sorted(applied.keys() - ours.keys())
+    return _ok("schema", f"at {max(applied)}" + (", newer than this release" if newer else ""))
+
+
+async def _rabbitmq() -> AsyncIterator[Check]:
+    async with broker("doctor") as connection:
+        yield _ok("rabbitmq", f"version {_version(connection)}")
+        yield await _topology(connection)
+
+
+def _version(connection: AbstractConnection) -> str:
+    properties = getattr(getattr(connection.transport, "connection", None), "server_properties", None) or {}
+    version = properties.get("version", "unknown")
+    return version.decode() if isinstance(version, bytes | bytearray) else str(version)
+
+
+async def _topology(connection: AbstractConnection) -> Check:
+    """Look for all that there must be; where it is there, declare it, which tells whether its arguments are right."""
+    with link_errors("looking at the topology"):
+        missing = [f"exchange {name}" for name in EXCHANGES if not await _is_there(connection, "exchange", name)]
+        missing += [f"queue {name}" for name in QUEUES if not await _is_there(connection, "queue", name)]
+        if missing:
+            return _failed("topology", f"missing: {', '.join(missing)}. Run `payment-worker setup`")
+        try:
+            await declare(connection)
+        except aiormq.exceptions.ChannelAccessRefused:
+            return _ok("topology", "all there; its arguments are not this user's to check")
+    return _ok("topology", f"{len(EXCHANGES)} exchanges and {len(QUEUES)} queues, all as they should be")
+
+
+async def _is_there(connection: AbstractConnection, kind: str, name: str) -> bool:
+    channel = await connection.channel()
+    try:
+        if kind == "exchange":
+            await channel.declare_exchange(name, passive=True)
+        else:
+            await channel.declare_queue(name, passive=True)
+    except aiormq.exceptions.ChannelNotFoundEntity:
+        return False
+    finally:
+        if not channel.is_closed:
+            await channel.close()
+    return True

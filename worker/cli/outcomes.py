@@ -1,0 +1,174 @@
+"""`payment-worker outcomes`: what a downstream does, and what is done for one that was not there."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import aiormq
+import click
+from aio_pika.abc import AbstractConnection
+
+from schemas import catalog
+from schemas.codec import read_json
+from schemas.invalid import MalformedJsonError
+from worker.books.outcomes import Position, read_outcomes
+from worker.broker.connection import link_errors, open_channel
+from worker.broker.delivery import Delivery
+from worker.broker.intake import Intake
+from worker.cli.broker import broker, publisher
+from worker.cli.parameters import COMPANY, INSTANT, TEXT, company_option
+from worker.cli.progress import progress
+from worker.cli.servers import books, policy_of
+from worker.cli.terminal import json_option, note, print_json_line, print_record, shown
+from worker.limits import RELAY_WINDOW_MESSAGES
+from worker.relay import OWN_QUEUES_PREFIX, outcome_publication
+
+FOLLOW_PREFETCH_MESSAGES = 100
+QUEUE_NAME_BYTES_MAX = 255
+_FOCUSED = "capital+interest+noticefee"
+_COLUMNS = {
+    "occurred_at": 27,
+    "company": 12,
+    "status": 11,
+    "reason": 26,
+    "amount": 12,
+    _FOCUSED: 26,
+    "unfocused": 12,
+    "currency": 8,
+    "replayed": 8,
+    "idempotency_key": 0,
+}
+"""What a row shows, and how wide."""
+
+
+@click.group()
+def outcomes() -> None:
+    """Follow outcomes, as a downstream does, or resend a period."""
+
+
+@outcomes.command()
+@click.option("--company", type=COMPANY, help="Only this company's.")
+@click.option("--count", type=click.IntRange(min=1), help="End after so many. Fewer by the timeout is a failure.")
+@click.option("--timeout", "timeout_s", type=click.FloatRange(min=0, min_open=True), help="End after so many seconds.")
+@click.option("--queue", type=TEXT, help="Take from this durable queue, made where it is missing; what it holds waits.")
+@json_option
+def follow(
+    *, company: str | None, count: int | None, timeout_s: float | None, queue: str | None, as_json: bool
+) -> None:
+    """Print outcomes as they come, until Ctrl-C. With --json a line each: the event, and whether it was replayed."""
+    if queue is not None:
+        _check_queue(queue)
+    try:
+        came = asyncio.run(_follow(f"outcome.{company or '*'}.*", queue, count, timeout_s, as_json=as_json))
+    except KeyboardInterrupt:
+        if count is not None:
+            raise
+        return
+    if count is not None and came < count:
+        raise click.ClickException(f"only {came} of {count} outcomes came within {timeout_s:g} s")
+
+
+@outcomes.command()
+@company_option
+@click.option("--since", type=INSTANT, required=True, help="Outcomes from this time on.")
+@click.option("--until", type=INSTANT, default=None, help="Outcomes before this time; now where left out.")
+@json_option
+def resend(*, company: str, since: datetime, until: datetime | None, as_json: bool) -> None:
+    """Publish a period's outcomes again, byte for byte, with the header replayed true."""
+    until = until or datetime.now(UTC)
+    if until < since:
+        raise click.UsageError("--until lies before --since")
+    resent, unrouted = asyncio.run(_resend(company, since, until))
+    if unrouted:
+        note(f"{unrouted:,} of them reached no queue: is the downstream's queue bound to {catalog.OUTCOMES}?")
+    print_record({"resent": resent, "unrouted": unrouted}, as_json=as_json)
+
+
+def _check_queue(name: str) -> None:
+    if name.startswith((OWN_QUEUES_PREFIX, "amq.")):
+        raise click.BadParameter(f"must not begin with {OWN_QUEUES_PREFIX} or amq.", param_hint="--queue")
+    if not 1 <= len(name.encode()) <= QUEUE_NAME_BYTES_MAX:
+        raise click.BadParameter(f"must have 1 to {QUEUE_NAME_BYTES_MAX} bytes", param_hint="--queue")
+
+
+async def _follow(pattern: str, queue: str | None, count: int | None, timeout_s: float | None, *, as_json: bool) -> int:
+    """Print what comes until the count or the time is reached; return how many came."""
+    came = 0
+    async with broker("outcomes follow") as connection:
+        with link_errors(f"binding to {catalog.OUTCOMES}"):
+            intake = await _bound(connection, pattern, queue)
+        note(f"following {pattern} on {catalog.OUTCOMES}")
+        if not as_json:
+            click.echo(" ".join(f"{name:<{width}}" for name, width in _COLUMNS.items()).rstrip())
+        try:
+            async with asyncio.timeout(timeout_s):
+                while count is None or came < count:
+                    wanted = FOLLOW_PREFETCH_MESSAGES if count is None else count - came
+                    batch = await intake.take(wanted)
+                    came += sum(_print(delivery, as_json=as_json) for delivery in batch)
+                    await intake.acknowledge(batch)
+        except TimeoutError:
+            pass
+        await intake.pause()
+    return came
+
+
+async def _bound(connection: AbstractConnection, pattern: str, queue: str | None) -> Intake:
+    """Return the intake of a queue bound to the outcomes: the one named, or one that is gone with this command."""
+    channel = await open_channel(connection)
+    if queue is None:
+        declared = await channel.queue_declare("", exclusive=True, auto_delete=True)
+        queue = declared.queue or ""
+    else:
+        try:
+            await channel.queue_declare(queue, passive=True)
+        except aiormq.exceptions.ChannelNotFoundEntity:
+            channel = await open_channel(connection)
+            await channel.queue_declare(queue, durable=True, arguments={"x-queue-type": "quorum"})
+    await channel.queue_bind(queue, catalog.OUTCOMES, pattern)
+    intake = Intake(channel, queue, FOLLOW_PREFETCH_MESSAGES)
+    await intake.start()
+    return intake
+
+
+def _print(delivery: Delivery, *, as_json: bool) -> bool:
+    """Print the outcome; say whether it is one."""
+    try:
+        event = read_json(delivery.body)
+    except MalformedJsonError:
+        event = None
+    if not isinstance(event, dict):
+        note(f"passed over a message with routing key {delivery.routing_key}: it is no outcome")
+        return False
+    event["replayed"] = bool(delivery.headers.get(catalog.REPLAYED_HEADER))
+    if as_json:
+        print_json_line(event)
+    else:
+        click.echo(" ".join(f"{_cell(event, name):<{width}}" for name, width in _COLUMNS.items()).rstrip())
+    return True
+
+
+def _cell(event: dict[str, Any], name: str) -> str:
+    if name == _FOCUSED:
+        return "+".join(shown(event.get(f"focusedto{component}")) for component in name.split("+"))
+    return shown(event.get(name))
+
+
+async def _resend(company: str, since: datetime, until: datetime) -> tuple[int, int]:
+    """Publish page by page; return how many were confirmed, and how many of those reached no queue."""
+    resent = unrouted = 0
+    async with books("outcomes resend") as session, publisher("outcomes resend") as link:
+        async with session.connection() as connection:
+            await policy_of(connection, company)
+        with progress("Resending", "outcomes", None) as tell:
+            after: Position | None = None
+            while True:
+                async with session.connection() as connection:
+                    page, after = await read_outcomes(connection, company, (since, until), after, RELAY_WINDOW_MESSAGES)
+                if not page:
+                    return resent, unrouted
+                routed: Sequence[bool] = await link.publish([outcome_publication(outcome) for outcome in page])
+                resent += len(page)
+                unrouted += routed.count(False)
+                tell(resent, resent)
