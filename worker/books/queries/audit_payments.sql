@@ -1,0 +1,63 @@
+-- Payments whose amount is not what was allocated of it and what was not, and those whose outcome is missing or says otherwise.
+-- $1 findings of a kind at most; $2, $3 currencies and the worth of their minor unit; $4 the events that cannot be read.
+WITH allocated AS (
+    SELECT payment_id, sum(amount) AS amount, sum(capital) AS capital, sum(interest) AS interest, sum(noticefee) AS noticefee
+    FROM allocations
+    GROUP BY payment_id
+), compared AS (
+    SELECT p.id, p.company, p.idempotency_key, p.event_id, p.statusid, p.amount, p.unfocused, coalesce(c.unit, 1) AS unit,
+           coalesce(a.amount, 0) AS lines, coalesce(a.capital + a.interest + a.noticefee, 0) AS focused,
+           o.event_id IS NOT NULL AS has_outcome, e.event IS NOT NULL AS is_readable,
+           ARRAY[p.company, p.idempotency_key, p.id::text, p.source, p.statusid::text,
+               p.company, p.idempotency_key, p.id::text, p.source, p.statusid::text, p.event_id::text, p.reason, p.currency, p.paydate::text,
+               (p.amount * c.unit)::text, (p.unfocused * c.unit)::text, (coalesce(a.capital, 0) * c.unit)::text,
+               (coalesce(a.interest, 0) * c.unit)::text, (coalesce(a.noticefee, 0) * c.unit)::text] AS expected,
+           ARRAY[o.company, o.idempotency_key, o.payment_id::text, o.source, o.statusid::text,
+               event ->> 'company', event ->> 'idempotency_key', event ->> 'payment_id', event ->> 'source', event ->> 'statusid',
+               event ->> 'event_id', event ->> 'reason', event ->> 'currency', event ->> 'paydate',
+               event ->> 'amount', event ->> 'unfocused', event ->> 'focusedtocapital',
+               event ->> 'focusedtointerest', event ->> 'focusedtonoticefee'] AS found
+    FROM payments p
+    LEFT JOIN allocated a ON a.payment_id = p.id
+    LEFT JOIN outcomes o USING (event_id)
+    LEFT JOIN unnest($2::text[], $3::numeric[]) AS c (currency, unit) ON c.currency = p.currency
+    -- As a row of its own the body is read once, not anew for each of its fields, and by several processes.
+    CROSS JOIN unnest(ARRAY[CASE WHEN o.event_id = ANY ($4::uuid[]) THEN NULL ELSE convert_from(o.body, 'UTF8')::jsonb END]) AS e (event)
+), damaged AS MATERIALIZED (
+    SELECT *, amount <> focused + unfocused OR statusid = 6 AND amount <> lines AS is_wrong_sum
+    FROM compared
+    WHERE amount <> focused + unfocused OR statusid = 6 AND amount <> lines OR expected IS DISTINCT FROM found
+), findings AS (
+    SELECT 'payment_sum' AS kind, d.*, format('amount %s', amount * unit) AS told_expected,
+           format('focused %s + unfocused %s, on lines of %s', focused * unit, unfocused * unit, lines * unit) AS told_found
+    FROM damaged d
+    WHERE is_wrong_sum
+    UNION ALL
+    SELECT 'outcome_missing', d.*, format('event %s', event_id), 'no such outcome'
+    FROM damaged d
+    WHERE NOT has_outcome
+    UNION ALL
+    SELECT 'outcome_unreadable', d.*, format('event %s as JSON', event_id), 'no JSON'
+    FROM damaged d
+    WHERE has_outcome AND NOT is_readable
+    UNION ALL
+    SELECT 'outcome_disagrees', d.*, said.expected, said.found
+    FROM damaged d
+    CROSS JOIN LATERAL (
+        SELECT string_agg(format('%s %s', s.name, coalesce(s.expected, 'none')), ', ') AS expected,
+               string_agg(format('%s %s', s.name, coalesce(s.found, 'none')), ', ') AS found
+        FROM unnest(
+            ARRAY['outcomes.company', 'outcomes.idempotency_key', 'outcomes.payment_id', 'outcomes.source', 'outcomes.statusid',
+                'company', 'idempotency_key', 'payment_id', 'source', 'statusid', 'event_id', 'reason', 'currency', 'paydate',
+                'amount', 'unfocused', 'focusedtocapital', 'focusedtointerest', 'focusedtonoticefee'],
+            d.expected, d.found) AS s (name, expected, found)
+        WHERE s.expected IS DISTINCT FROM s.found
+    ) said
+    WHERE has_outcome AND is_readable AND d.expected IS DISTINCT FROM d.found
+), numbered AS (
+    SELECT *, row_number() OVER (PARTITION BY kind ORDER BY id) AS number, count(*) OVER (PARTITION BY kind) AS of_kind FROM findings
+)
+SELECT kind, company, idempotency_key, NULL AS invoice, told_expected AS expected, told_found AS found, of_kind
+FROM numbered
+WHERE number <= $1
+ORDER BY kind, number
