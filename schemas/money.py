@@ -98,11 +98,6 @@ def to_minor(amount: Decimal, currency: str, field: str) -> int:
     return amount_minor
 
 
-def to_decimal(amount_minor: int, currency: str) -> Decimal:
-    """Return minor units as a decimal with exactly the currency's digits."""
-    return Decimal(amount_minor).scaleb(-MINOR_DIGITS[currency])
-
-
 def to_text(amount_minor: int, currency: str) -> str:
     """Return minor units as canonical text with exactly the currency's digits: 71000 EUR is "710.00"."""
     digits = MINOR_DIGITS[currency]

@@ -37,6 +37,8 @@ class Registration:
     currency: str
     paydate: date
     lines: tuple[Line, ...]
+    states_currency: bool = True
+    """False where the message names no currency, and the company's was taken."""
     payment_type: str | None = None
     refuses_overpayment: bool = False
     """True where the source itself never takes more than is open."""

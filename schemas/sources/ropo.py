@@ -62,6 +62,7 @@ def to_registration(message: RopoPayment, company_currency: str) -> Registration
     return Registration(
         source=ROPO.message_type,
         currency=company_currency,
+        states_currency=False,
         paydate=message.paydate,
         lines=(line,),
         payment_type=message.type,

@@ -4,7 +4,7 @@
     ├── PermanentError       the same message will fail again, so it becomes a dead letter
     │   └── RefusedError     it cannot be processed; carries the dead letter's reason
     ├── TransientError       the same message may succeed in a moment
-    │   └── ContendedError   another worker was at the same rows; the transaction was undone
+    │   └── ContendedError   another worker was at the same rows; trying again at once will do
     └── UnavailableError     a server is away: no message's fault, and none is charged an attempt
         └── LinkLostError    the connection to RabbitMQ ended; what is unacknowledged will come again
 

@@ -31,6 +31,7 @@ class Request:
     errors: tuple[FieldError, ...] = ()
     return_address: ReturnAddress = NOWHERE
     body: bytes = b""
+    unknown_fields: tuple[str, ...] = ()
     reconsidered: bool = False
     """True where the worker itself looks again at a payment that it left undone."""
 
@@ -38,9 +39,9 @@ class Request:
     def identity(self) -> tuple[str, str]:
         return self.company, self.key
 
-    def again(self) -> "Request":
-        """Return the request as one that the worker itself looks at again."""
-        return replace(self, reconsidered=True)
+    def again(self, fingerprint: bytes | None = None) -> "Request":
+        """Return the request as one that the worker itself looks at again, by the fingerprint that it is held by."""
+        return replace(self, reconsidered=True, fingerprint=fingerprint or self.fingerprint)
 
 
 def read_request(message: Message, policy: Policy | None) -> Request:
@@ -52,11 +53,12 @@ def read_request(message: Message, policy: Policy | None) -> Request:
     message_type, policy, raw = _open(message, policy, "registration", catalog.DEFAULT_TYPE)
     source = SOURCES[message_type.name]
     try:
-        return_address = _return_address(message)
         key = _idempotency_key(message, source, raw)
     except InvalidMessageError as error:
         raise _refused(error) from None
+    return_address = NOWHERE
     try:
+        return_address = _return_address(message)
         registration = source.to_registration(parse(message_type.model, raw), policy.currency)
     except InvalidMessageError as error:
         if key is None:
@@ -84,6 +86,7 @@ def read_request(message: Message, policy: Policy | None) -> Request:
         fingerprint=fingerprint(registration),
         return_address=return_address,
         body=message.body,
+        unknown_fields=_unknown(raw, message_type),
     )
 
 
@@ -120,6 +123,11 @@ def _open(
         raise RefusedError(DeadLetterReason.MALFORMED_JSON, str(error)) from None
 
 
+def _unknown(raw: object, message_type: catalog.MessageType) -> tuple[str, ...]:
+    known = message_type.model.model_fields
+    return tuple(name for name in raw if name not in known) if isinstance(raw, dict) else ()
+
+
 def _idempotency_key(message: Message, source: Source, raw: object) -> str | None:
     """Return the first of: the header, the source's natural key, message_id.
 
@@ -136,7 +144,7 @@ def _idempotency_key(message: Message, source: Source, raw: object) -> str | Non
 
 
 def _key(value: object, field: str) -> str:
-    if not isinstance(value, str) or not 1 <= len(value) <= IDEMPOTENCY_KEY_CHARS_MAX:
+    if not isinstance(value, str) or not value.strip() or len(value) > IDEMPOTENCY_KEY_CHARS_MAX:
         raise invalid(field, f"must be text of 1 to {IDEMPOTENCY_KEY_CHARS_MAX} characters")
     try:
         return storable(value)

@@ -34,6 +34,10 @@ class Held:
     def is_booked(self) -> bool:
         return self.status is Status.OHISPAY
 
+    def waits_for(self, request: Request) -> bool:
+        """Say whether this is still what the request was held for: another delivery may have had its answer since."""
+        return self.status is Status.UNDONE and self.fingerprint == request.fingerprint
+
     def waiting_since(self, now: datetime) -> datetime:
         """Return since when an unknown invoice is awaited: since now where that was to begin on a later day."""
         return min(self.awaited_since or now, now)
@@ -100,13 +104,16 @@ def settle(
     moment: Moment,
     new_event_id: Callable[[], UUID],
 ) -> list[Settlement]:
-    """Return what each request comes to, in order; a reconsidered one that is still undone comes to nothing.
+    """Return what each request comes to, in order.
 
-    Changes the view: each request sees what the ones before it booked.
+    A reconsidered one that is still undone, or no longer what its key waits for, comes to nothing. Changes the view:
+    each request sees what the ones before it booked.
     """
     settlements: list[Settlement] = []
     for request in requests:
         held = view.held[request.identity]
+        if request.reconsidered and not held.waits_for(request):
+            continue
         if held.is_booked and held.event_id is not None and request.fingerprint == held.fingerprint:
             settlements.append(Replayed(request, held.event_id))
             continue

@@ -166,7 +166,7 @@ def _refuse_mismatch(mismatch: Mismatch, policy: Policy, *, may_await: bool) -> 
     match mismatch:
         case Mismatch.DISAGREE:
             return Status.FAIL, Reason.IDENTIFIERS_DISAGREE, "The identifiers do not all name the same invoice"
-        case Mismatch.FOREIGN if not policy.hide_foreign:
+        case Mismatch.FOREIGN if not policy.hide_foreign and not may_await:
             return Status.DIFFCID, Reason.INVOICE_OF_ANOTHER_COMPANY, "The invoice belongs to another company"
         case Mismatch.NOT_FOUND | Mismatch.FOREIGN:
             if may_await:
@@ -210,7 +210,7 @@ def _refuse_booking(
             "A payment of this invoice, date, amount and type is booked under another key",
         )
     if any(invoice.state == "CLOSED" for invoice in invoices):
-        return Status.CLOSE, Reason.INVOICE_CLOSED, "The invoice is closed: nothing is open on it"
+        return Status.CLOSE, Reason.INVOICE_CLOSED, "The invoice is closed"
     is_refused = registration.refuses_overpayment or policy.overpayment is Overpayment.REJECT
     if is_refused and any(line.unfocused for line in lines):
         return Status.FAIL, Reason.OVERPAYMENT, "The amount is more than is open on the invoice"

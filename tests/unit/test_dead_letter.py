@@ -1,0 +1,112 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.builders import EXAMPLE, body
+from worker.domain.dead_letter import DeadLetter
+from worker.domain.errors import DeadLetterReason
+
+PROPERTIES: dict[str, Any] = {
+    "message_type": "ropo.payment.v1",
+    "message_id": "key-1",
+    "headers": {"idempotency-key": "k"},
+}
+LETTER = DeadLetter(
+    reason=DeadLetterReason.INVALID,
+    text="amount must be a finite number",
+    routing_key="registration.acme",
+    body=body(),
+    properties=PROPERTIES,
+    arrival="1",
+)
+
+
+def with_properties(**changes: Any) -> DeadLetter:
+    return replace(LETTER, properties=PROPERTIES | changes)
+
+
+def test_a_letter_that_comes_again_is_the_same_whatever_else_is_told_of_it() -> None:
+    again = replace(LETTER, reason=DeadLetterReason.POISON, text="other", arrival="2", errors=())
+    assert again.identity == LETTER.identity
+    assert with_properties(timestamp=5, correlation_id="c", priority=1).identity == LETTER.identity
+    assert len(LETTER.identity) == 32
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(LETTER, routing_key="registration.other"),
+        replace(LETTER, body=body(amount="711.00")),
+        replace(LETTER, body=body() + b" "),
+        with_properties(message_type="invoice.put.v1"),
+        with_properties(message_type=None),
+        with_properties(headers={"idempotency-key": "k2"}),
+        with_properties(headers={}),
+        with_properties(headers={}, message_id=None),
+    ],
+    ids=["company", "body", "a space", "type", "no type", "key", "message_id", "no key"],
+)
+def test_another_message_is_another_letter(other: DeadLetter) -> None:
+    assert other.identity != LETTER.identity
+
+
+def test_parts_do_not_run_into_one_another() -> None:
+    one = with_properties(message_type="ab", headers={"idempotency-key": "c"})
+    two = with_properties(message_type="a", headers={"idempotency-key": "bc"})
+    assert one.identity != two.identity
+
+
+def test_a_letter_whose_routing_key_is_no_utf_8_has_an_identity_too() -> None:
+    broken = replace(LETTER, routing_key="registration.\udcff")
+    assert broken.identity != LETTER.identity
+    assert broken.company is None
+
+
+@pytest.mark.parametrize(
+    ("routing_key", "company"),
+    [("registration.acme", "acme"), ("invoice.a-1", "a-1"), ("registration.A", None), ("x", None), ("a.b.c", None)],
+)
+def test_the_company_is_told_where_the_routing_key_names_one(routing_key: str, company: str | None) -> None:
+    assert replace(LETTER, routing_key=routing_key).company == company
+
+
+def test_the_key_is_the_headers_before_the_message_id() -> None:
+    assert LETTER.idempotency_key == "k"
+    assert with_properties(headers={"other": "x"}).idempotency_key == "key-1"
+    assert with_properties(headers=None).idempotency_key == "key-1"
+
+
+@pytest.mark.parametrize("odd", [5, None, True, ["k"], {"$bytes": "aw=="}, "k\x00", "k\udcff"], ids=ascii)
+def test_what_is_no_text_is_told_as_no_key_and_no_type(odd: object) -> None:
+    letter = with_properties(headers={"idempotency-key": odd}, message_id=odd, message_type=odd)
+    assert (letter.idempotency_key, letter.type) == (None, None)
+    assert len(letter.identity) == 32
+
+
+def test_headers_that_are_no_table_hold_no_key() -> None:
+    assert with_properties(headers=["idempotency-key"]).idempotency_key == "key-1"
+
+
+def test_the_type_is_told() -> None:
+    assert LETTER.type == "ropo.payment.v1"
+    assert replace(LETTER, properties={}).type is None
+
+
+def test_identities_stand_in_the_books_and_are_those_of_every_release() -> None:
+    letter = replace(LETTER, body=EXAMPLE["description"].encode())
+    assert letter.identity.hex() == "11e6af5c7719b46025d2e3256861df3be7e0b27d80372ef91fff9f071b7f1dfe"
+
+
+def test_the_reasons_are_words_that_ops_relies_on() -> None:
+    assert {reason.value for reason in DeadLetterReason} == {
+        "malformed_json",
+        "unsupported_content_type",
+        "too_large",
+        "unknown_type",
+        "unknown_company",
+        "invalid",
+        "missing_idempotency_key",
+        "poison",
+        "delivery_limit",
+    }
