@@ -5,7 +5,8 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import Awaitable
+import time
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,16 +17,17 @@ from worker.books.session import Session
 from worker.broker.connection import connect, open_channel
 from worker.broker.intake import Intake
 from worker.broker.publisher import Publisher
-from worker.domain.errors import LinkLostError, WorkerError
+from worker.broker.replies import Replies
+from worker.domain.errors import LinkLostError
 from worker.domain.settlement import Moment
 from worker.health import Health, HealthServer
 from worker.lane import Lane, Processor
-from worker.limits import PENDING_POLL_S
+from worker.limits import CONNECT_TIMEOUT_S, PENDING_POLL_S, RECONNECT_DELAY_MAX_S
 from worker.outage import Backoff
 from worker.pipeline import DeadLetters, Invoices, Registrations
 from worker.relay import Relay
 from worker.settings import Settings
-from worker.telemetry import OUTAGES, READY, log
+from worker.telemetry import OUTAGES, READY, log, named
 
 
 class App:
@@ -37,10 +39,9 @@ class App:
         self._health = Health(waiting_for=self.waiting_for)
         self._lanes: list[Lane] = []
         dsn = settings.database_url.get_secret_value()
-        self._sessions = {
-            name: Session(dsn, name) for name in ("registrations", "invoices", "dead-letters", "relay", "pending")
-        }
-        self._relay = Relay(self._sessions["relay"])
+        self._sessions = {name: Session(dsn, name) for name in (*_LANES, "relay", "pending")}
+        self._replies = Replies(settings.amqp_url.get_secret_value(), "payment-worker replies")
+        self._relay = Relay(self._sessions["relay"], self._replies)
 
     def stop(self) -> None:
         """Begin the orderly end: nothing more is taken, what is in hand is finished."""
@@ -55,6 +56,7 @@ class App:
             async with contextlib.AsyncExitStack() as stack:
                 for session in self._sessions.values():
                     await stack.enter_async_context(session)
+                stack.push_async_callback(self._replies.close)
                 beat = asyncio.create_task(self._beat())
                 stack.callback(beat.cancel)
                 while not self._stopping.is_set():
@@ -72,26 +74,31 @@ class App:
         connection = await connect(self._settings.amqp_url.get_secret_value(), name)
         try:
             intakes = [await self._intake(connection, queue) for queue in _QUEUES]
+            processors = zip(intakes, _LANES, self._processors(), strict=True)
             self._lanes = [
-                self._lane(intake, Publisher(connection), processor)
-                for intake, processor in zip(intakes, self._processors(), strict=True)
+                Lane(intake, Publisher(connection), processor, self._probe(name), self._settings.batch_messages)
+                for intake, name, processor in processors
             ]
             for intake in intakes:
                 await intake.start()
             log.info("taking messages")
-            backoff.reset()
-            await self._work(intakes, Publisher(connection))
+            began = time.monotonic()
+            try:
+                await self._work(intakes, Publisher(connection))
+            finally:
+                if time.monotonic() - began > RECONNECT_DELAY_MAX_S:
+                    backoff.reset()
         finally:
             self._lanes = []
             with contextlib.suppress(Exception):
-                await connection.close()
+                async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                    await connection.close()
 
     async def _work(self, intakes: list[Intake], publisher: Publisher) -> None:
         """Run lanes, relay and the look at undone payments; the first that fails ends all."""
-        registrations = self._registrations
         lanes = [asyncio.create_task(lane.run(), name=f"lane {index}") for index, lane in enumerate(self._lanes)]
         relay = asyncio.create_task(self._relay.run(publisher), name="relay")
-        pending = asyncio.create_task(self._reconsider(registrations), name="pending")
+        pending = asyncio.create_task(self._reconsider(), name="pending")
         stopping = asyncio.create_task(self._stopping.wait(), name="stopping")
         tasks: list[asyncio.Task[Any]] = [*lanes, relay, pending, stopping]
         try:
@@ -107,7 +114,7 @@ class App:
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.wait(tasks, timeout=CONNECT_TIMEOUT_S)
 
     async def _drain(
         self,
@@ -127,9 +134,6 @@ class App:
     async def _intake(self, connection: AbstractConnection, queue: str) -> Intake:
         return Intake(await open_channel(connection), queue, self._settings.prefetch_messages)
 
-    def _lane(self, intake: Intake, publisher: Publisher, processor: Processor) -> Lane:
-        return Lane(intake, publisher, processor, self._probe, self._settings.batch_messages)
-
     def _processors(self) -> tuple[Processor, Processor, Processor]:
         return (
             Registrations(self._sessions["registrations"], self._relay, self._clock),
@@ -137,23 +141,25 @@ class App:
             DeadLetters(self._sessions["dead-letters"]),
         )
 
-    @property
-    def _registrations(self) -> Registrations:
-        """The same work on a session of its own, for payments that the worker looks at again by itself."""
-        return Registrations(self._sessions["pending"], self._relay, self._clock)
-
-    async def _reconsider(self, registrations: Registrations) -> None:
+    async def _reconsider(self) -> None:
+        """Look again at undone payments, on a session of its own."""
+        registrations = Registrations(self._sessions["pending"], self._relay, self._clock)
         while True:
             try:
                 if await registrations.reconsider():
                     continue
-            except WorkerError as error:
-                log.warning("undone payments wait", error=str(error))
+            except Exception as error:  # noqa: BLE001 (whatever it is, payments that wait must not end the worker)
+                log.warning("undone payments wait", error=named(error))
             await asyncio.sleep(PENDING_POLL_S)
 
-    async def _probe(self) -> None:
-        async with self._sessions["registrations"].connection() as connection:
-            await connection.fetchval("SELECT 1")
+    def _probe(self, name: str) -> Callable[[], Awaitable[None]]:
+        """Return what asks the database whether it answers, on the lane's own connection."""
+
+        async def probe() -> None:
+            async with self._sessions[name].connection() as connection:
+                await connection.fetchval("SELECT 1")
+
+        return probe
 
     async def _beat(self) -> None:
         while True:
@@ -181,6 +187,7 @@ class App:
 
 
 _QUEUES = (REGISTRATIONS_QUEUE, INVOICES_QUEUE, DEAD_LETTERS_QUEUE)
+_LANES = ("registrations", "invoices", "dead-letters")
 
 
 def run(settings: Settings) -> None:

@@ -9,17 +9,17 @@ from worker.broker.diversion import dead_letter, retry_later
 from worker.broker.intake import Intake
 from worker.broker.publisher import Publisher
 from worker.domain.errors import (
+    ContendedError,
     DeadLetterReason,
     LinkLostError,
     PermanentError,
     RefusedError,
-    TransientError,
     UnavailableError,
 )
 from worker.limits import BATCH_MESSAGES_MAX, IMMEDIATE_ATTEMPTS_MAX
 from worker.outage import Backoff
 from worker.pipeline import Divert
-from worker.telemetry import BATCH_MESSAGES, BATCH_SECONDS, DEAD_LETTERS, DELIVERIES, OUTAGES, RETRIES, log
+from worker.telemetry import BATCH_MESSAGES, BATCH_SECONDS, DEAD_LETTERS, DELIVERIES, OUTAGES, RETRIES, log, named
 
 
 class Processor(Protocol):
@@ -50,6 +50,7 @@ class Lane:
         self._probe = probe
         self._batch_messages_max = batch_messages_max
         self._batch_messages = batch_messages_max
+        self._backoff = Backoff()
         self.is_paused = False
 
     async def run(self) -> None:
@@ -59,6 +60,7 @@ class Lane:
             began = time.perf_counter()
             await self._finish(batch)
             await self._intake.acknowledge(batch)
+            self._backoff.reset()
             self._batch_messages = min(self._batch_messages * 2, self._batch_messages_max)
             DELIVERIES.labels(queue).inc(len(batch))
             BATCH_MESSAGES.labels(queue).observe(len(batch))
@@ -80,9 +82,8 @@ class Lane:
         log.warning("server away, deliveries held", queue=self._intake.queue, error=str(error))
         self.is_paused = True
         await self._intake.pause()
-        backoff = Backoff()
         while True:
-            await backoff.wait()
+            await self._backoff.wait()
             if self._intake.is_lost:
                 raise LinkLostError("the connection to RabbitMQ ended while the database was away")
             try:
@@ -104,7 +105,7 @@ class Lane:
             if len(batch) == 1:
                 await self._give_way(batch[0], error)
                 return
-            log.warning("batch cut", queue=self._intake.queue, messages=len(batch), error=_named(error))
+            log.warning("batch cut", queue=self._intake.queue, messages=len(batch), error=named(error))
             middle = len(batch) // 2
             await self._process(batch[:middle])
             await self._process(batch[middle:])
@@ -114,7 +115,7 @@ class Lane:
         for attempt in range(1, IMMEDIATE_ATTEMPTS_MAX + 1):
             try:
                 await self._processor.process(batch, self._divert)
-            except TransientError:
+            except ContendedError:
                 if attempt == IMMEDIATE_ATTEMPTS_MAX:
                     raise
             else:
@@ -122,20 +123,15 @@ class Lane:
 
     async def _give_way(self, delivery: Delivery, error: Exception) -> None:
         """Send the one message that fails to be tried later, or to the dead letters once it has had its tries."""
-        log.error("message failed", queue=self._intake.queue, attempts=delivery.attempts, error=_named(error))
+        log.error("message failed", queue=self._intake.queue, attempts=delivery.attempts, error=named(error))
         is_permanent = isinstance(error, PermanentError)
         if not is_permanent and await retry_later(self._publisher, delivery):
             RETRIES.labels(self._intake.queue).inc()
             return
-        text = f"failed in an unexpected way ({_named(error)}) at attempt {delivery.attempts + 1}"
+        text = f"failed in an unexpected way ({named(error)}) at attempt {delivery.attempts + 1}"
         await self._divert(delivery, RefusedError(DeadLetterReason.POISON, text))
         DEAD_LETTERS.labels(DeadLetterReason.POISON.value).inc()
 
     async def _divert(self, delivery: Delivery, refusal: RefusedError) -> None:
         if not await dead_letter(self._publisher, delivery, refusal):
             await self._intake.reject(delivery)
-
-
-def _named(error: Exception) -> str:
-    """Name an unexpected error without its text, which could quote the message."""
-    return str(error) if isinstance(error, TransientError) else type(error).__name__

@@ -31,8 +31,9 @@ RELAY_POLL_S = 1.0
 CONNECT_TIMEOUT_S = 10.0
 """Opening or closing a connection to either server."""
 STATEMENT_TIMEOUT_MS = 30_000
-LOCK_TIMEOUT_MS = 10_000
-"""Waiting for an invoice or a key that another worker holds; its transaction takes milliseconds."""
+LOCK_TIMEOUT_MS = 2_000
+"""Waiting for an invoice that another session holds. A worker holds it for milliseconds, an import of a long file for
+longer; the payment then waits in a retry queue, so that it holds up no other."""
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 60_000
 """Longer than a publish may take, since the relay keeps its rows locked until their confirms have come."""
 PUBLISH_TIMEOUT_S = 10.0

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 from schemas.catalog import is_company
+from schemas.limits import FIELD_ERRORS_MAX
 from worker.books.companies import read_policies
 from worker.books.dead_letters import file_dead_letters, resolve_dead_letters
 from worker.books.ledger import settle_batch
@@ -24,7 +25,7 @@ from worker.domain.request import Request, read_invoice, read_request
 from worker.domain.settlement import Moment, Settled, Settlement
 from worker.limits import PENDING_ROWS_MAX
 from worker.relay import Relay
-from worker.telemetry import DEAD_LETTERS, OUTCOMES, REPLAYS
+from worker.telemetry import DEAD_LETTERS, OUTCOMES, REPLAYS, log, named
 
 Read = TypeVar("Read")
 Clock = Callable[[], Moment]
@@ -57,6 +58,12 @@ class Registrations:
                 refused.append((delivery, refusal))
                 continue
             requests.append(request)
+            if request.unknown_fields:
+                log.debug(
+                    "unknown fields",
+                    source=request.source.message_type,
+                    fields=request.unknown_fields[:FIELD_ERRORS_MAX],
+                )
             if request.registration is None:
                 text = "; ".join(f"{error['field']} {error['message']}" for error in request.errors)
                 refused.append((delivery, RefusedError(DeadLetterReason.INVALID, text, request.errors)))
@@ -66,14 +73,31 @@ class Registrations:
 
     async def reconsider(self) -> int:
         """Look again at undone payments whose time has come; return how many there were."""
-        moment = self._clock()
         async with self._session.transaction() as connection:
-            messages = await take_pending(connection, moment.now, PENDING_ROWS_MAX)
-        if messages:
-            policies = await _policies(self._session, messages)
-            requests = [read_request(message, policies[message.company]).again() for message in messages]
+            pending = await take_pending(connection, self._clock().now, PENDING_ROWS_MAX)
+        policies = await _policies(self._session, [message for message, _ in pending])
+        requests: list[Request] = []
+        for message, fingerprint in pending:
+            try:
+                requests.append(read_request(message, policies.get(message.company)).again(fingerprint))
+            except RefusedError as refusal:
+                log.error("undone payment cannot be read any more", company=message.company, error=refusal.text)
+        await self._settle_apart(requests, policies)
+        return len(pending)
+
+    async def _settle_apart(self, requests: Sequence[Request], policies: dict[str, Policy]) -> None:
+        """Settle the requests; one that fails stays undone until its next time, and hurts no other."""
+        try:
             await self._settle(requests, policies)
-        return len(messages)
+        except UnavailableError:
+            raise
+        except Exception as error:  # noqa: BLE001 (whatever it is, it is one payment's)
+            if len(requests) == 1:
+                log.error("undone payment failed", company=requests[0].company, error=named(error))
+                return
+            middle = len(requests) // 2
+            await self._settle_apart(requests[:middle], policies)
+            await self._settle_apart(requests[middle:], policies)
 
     async def _settle(self, requests: Sequence[Request], policies: dict[str, Policy]) -> None:
         if requests:

@@ -10,6 +10,7 @@ from schemas.outcome import OUTCOME_TYPE, Status
 from worker.books.outbox import StoredOutcome, delete_outbox, take_outbox
 from worker.books.session import Session
 from worker.broker.publisher import PERSISTENT, Publication, Publisher
+from worker.broker.replies import Replies
 from worker.domain.errors import LinkLostError, TransientError, UnavailableError
 from worker.limits import OUTBOX_BACKLOG_ROWS_MAX, RELAY_POLL_S, RELAY_WINDOW_MESSAGES
 from worker.outage import Backoff
@@ -22,8 +23,9 @@ OWN_QUEUES_PREFIX = "payments."
 class Relay:
     """Publishes what stands in the outbox, whichever worker wrote it. Several relays pass over each other's rows."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, replies: Replies) -> None:
         self._session = session
+        self._replies = replies
         self._woken = asyncio.Event()
         self._caught_up = asyncio.Event()
         self._backlog_rows = 0
@@ -88,7 +90,7 @@ class Relay:
             outcomes = [outcome for _, outcome in taken]
             routed = await publisher.publish([outcome_publication(outcome) for outcome in outcomes])
             replies = [reply for outcome in outcomes if (reply := reply_publication(outcome)) is not None]
-            replied = await publisher.publish(replies)
+            replied = await self._replies.publish(replies)
             await delete_outbox(connection, [row_id for row_id, _ in taken])
         PUBLISHED.inc(len(taken))
         UNROUTED.labels("outcome").inc(routed.count(False))

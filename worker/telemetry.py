@@ -2,10 +2,14 @@
 
 import logging
 import sys
+import traceback
+from pathlib import Path
 from typing import Final
 
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
+
+from worker.domain.errors import WorkerError
 
 log: Final[structlog.stdlib.BoundLogger] = structlog.get_logger("payment-worker")
 
@@ -47,3 +51,12 @@ def configure_logging(level: str, log_format: str) -> None:
     # The driver logs each lost connection with a traceback; the worker says the same in a line.
     for name in ("aio_pika", "aiormq"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def named(error: BaseException) -> str:
+    """Name an unexpected error by its type and place, without its text, which could quote a message."""
+    if isinstance(error, WorkerError):
+        return str(error)
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{place}"

@@ -88,6 +88,16 @@ class Site:
         async with asyncio.timeout(DEADLINE_S):
             return await self._arrived.get()
 
+    def is_quiet(self) -> bool:
+        """Say that nothing more has come than was taken."""
+        return self._arrived.empty()
+
+    async def event_of(self, key: str) -> Event:
+        """Return the next outcome of that key; those of others are passed over."""
+        while (event := await self.next_event()).body["idempotency_key"] != key:
+            pass
+        return event
+
     async def events(self, count: int) -> list[Event]:
         return [await self.next_event() for _ in range(count)]
 

@@ -1,5 +1,6 @@
 """Rubbish gets a clear answer: a dead letter, no redelivery loop, and no harm to its neighbours in the batch."""
 
+import dataclasses
 import json
 import struct
 from typing import Any, cast
@@ -10,8 +11,13 @@ from pamqp.body import ContentBody
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
+from tests.conftest import Vhost
 from tests.integration.conftest import ROPO, Site, eventually
-from worker.broker.connection import WireChannel
+from worker.books.dead_letters import Deed
+from worker.books.session import Session
+from worker.broker.connection import WireChannel, connect
+from worker.broker.publisher import Publisher
+from worker.cli.replay import Replayed, replay_letters
 
 WHOLE = json.dumps(ROPO).encode()
 
@@ -101,7 +107,7 @@ async def test_properties_that_make_no_sense_become_a_dead_letter(site: Site, na
         (letter,) = await site.dead_letters(1)
         await site.put()
         await site.pay(key="good", content_type="application/json; charset=utf-8", headers={"odd": [1, {"a": None}]})
-        good = await site.next_event()
+        good = await site.event_of("good")
 
     assert letter["reason"] == reason
     assert letter["body"] == WHOLE
@@ -129,6 +135,18 @@ def table(*fields: bytes) -> bytes:
     return struct.pack(">I", len(joined)) + joined
 
 
+async def publish_raw(site: Site, routing_key: bytes, properties: bytes = b"\0\0", body: bytes = WHOLE) -> None:
+    """Publish with a routing key and properties that the driver would not encode."""
+    channel = cast("WireChannel", await site.channel.get_underlay_channel())
+    header = ContentHeader(0, len(body), Basic.Properties())
+    header.properties = RawProperties(properties)  # type: ignore[assignment]
+    publish = Basic.Publish(exchange="payments", routing_key="k" * len(routing_key))
+    frame = ChannelFrame.marshall(frames=[publish, header, ContentBody(body)], channel_number=channel.number)
+    raw = frame.payload.replace(b"k" * len(routing_key), routing_key, 1)
+    await channel.write_queue.put(dataclasses.replace(frame, payload=raw))
+    channel.delivery_tag += 1
+
+
 MESSAGE_ID, TYPE, TIMESTAMP, HEADERS = 1 << 7, 1 << 5, 1 << 6, 1 << 13
 RAW = {
     "no properties, and so no key": struct.pack(">H", 0),
@@ -149,25 +167,59 @@ RAW["headers nested five hundred deep"] = struct.pack(">H", HEADERS) + nested
 @pytest.mark.parametrize("name", RAW)
 async def test_properties_that_the_driver_cannot_decode_do_not_stop_the_worker(site: Site, name: str) -> None:
     """Such a message used to end the connection of each worker that it was delivered to, for ever."""
-    channel = cast("WireChannel", await site.channel.get_underlay_channel())
-    header = ContentHeader(0, len(WHOLE), Basic.Properties())
-    header.properties = RawProperties(RAW[name])  # type: ignore[assignment]
-    publish = Basic.Publish(exchange="payments", routing_key="registration.acme")
-    frame = ChannelFrame.marshall(frames=[publish, header, ContentBody(WHOLE)], channel_number=channel.number)
-
     async with site.worker():
         await site.put()
-        await channel.write_queue.put(frame)
-        channel.delivery_tag += 1
+        await publish_raw(site, b"registration.acme", RAW[name])
         (letter,) = await site.dead_letters(1)
         await site.pay(key="good")
-        good = await site.next_event()
+        good = await site.event_of("good")
 
     assert letter["reason"] in {"invalid", "unknown_type", "missing_idempotency_key"}
     assert letter["body"] == WHOLE
     assert good.body["statusid"] == 6
     assert await site.queue_is_empty("payments.registrations")
     assert await site.queue_is_empty("payments.dead-letters")
+
+
+@pytest.mark.parametrize("routing_key", [b"registration.\xff", b"invoice.caf\xe9", b"registration.a\x00b"])
+async def test_a_routing_key_that_is_no_text_becomes_a_dead_letter(site: Site, routing_key: bytes) -> None:
+    """It cannot be published again by any client, so the broker itself has to move it."""
+    async with site.worker():
+        await publish_raw(site, routing_key)
+        (letter,) = await site.dead_letters(1)
+        await site.pay(key="good")
+        good = await site.event_of("good")
+
+    assert letter["body"] == WHOLE
+    assert letter["company"] is None
+    assert good.body["statusid"] == 10
+
+
+async def test_a_payment_without_a_key_gets_none_by_being_dead_lettered_and_replayed(site: Site, vhost: Vhost) -> None:
+    """The driver gives every message an id. As a key it would let each copy of one payment be booked."""
+    async with site.worker():
+        await site.put()
+        await publish_raw(site, b"registration.acme")
+        await publish_raw(site, b"registration.acme")
+        (letter,) = await site.dead_letters(1)
+        assert (letter["reason"], letter["idempotency_key"]) == ("missing_idempotency_key", None)
+        assert "message_id" not in json.loads(letter["properties"])
+
+        connection = await connect(vhost.amqp_url, "replay")
+        async with Session(site.database_url, "replay") as session:
+            deed = Deed("replayed", "test", None)
+            await replay_letters(session, Publisher(connection), [1], {"open"}, deed, Replayed(), lambda *_: None)
+
+        async def is_dead_again() -> bool:
+            sql = "SELECT state = 'open' AND count >= 3 FROM dead_letters WHERE id = 1"
+            return bool(await site.database.fetchval(sql))
+
+        await eventually(is_dead_again)
+        await connection.close()
+
+    (letter,) = await site.dead_letters(1)
+    assert json.loads(letter["properties"]).get("headers", {}) == {}
+    assert await site.database.fetchval("SELECT count(*) FROM payments") == 0
 
 
 async def test_headers_too_large_to_copy_are_dead_lettered_by_the_broker(site: Site) -> None:

@@ -135,6 +135,33 @@ async def test_statements_of_one_invoice_in_one_batch_are_taken_in_their_order(s
     assert [row["capital"] for row in await rows(session)] == [300, 10_000]
 
 
+@pytest.mark.parametrize("fillers", [0, 5])
+async def test_two_names_of_one_invoice_in_one_batch_mean_one_invoice(session: Session, fillers: int) -> None:
+    await put(session, invoice(billnum="R1"))
+    others = [invoice(billcode=f"other {number}") for number in range(fillers)]
+    by_billnum = invoice(billcode=None, billnum="R1", external_id="E1", version=3, capital=3)
+    await put(session, by_billnum, *others, invoice(version=2, capital=2))
+
+    row = (await rows(session))[0]
+    assert (row["version"], row["capital"], row["external_id"]) == (3, 300, "E1")
+
+
+async def test_batches_that_name_the_same_invoices_in_any_order_do_not_deadlock(
+    session: Session, database: Database
+) -> None:
+    names = [f"b{number}" for number in range(40)]
+    await put(session, *(invoice(billcode=name) for name in names))
+
+    async def put_all(version: int) -> None:
+        async with Session(database.url, "test") as own:
+            order = names[::-1] if version % 2 else names
+            # Each invoice twice, so that a batch is written in more than one go.
+            await put(own, *(invoice(billcode=name, version=version + turn) for turn in (0, 1) for name in order))
+
+    for round_ in range(10):
+        await asyncio.gather(*(put_all(10 * round_ + worker * 2) for worker in range(1, 4)))
+
+
 async def test_the_same_names_in_two_companies_are_two_invoices(session: Session) -> None:
     await put(session, invoice())
     await put(session, invoice(capital=7), policy=OTHER)

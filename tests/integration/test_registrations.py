@@ -5,9 +5,12 @@ import json
 from datetime import date
 from typing import Any
 
+import aio_pika
 import pytest
 
 from tests.integration.conftest import ROPO, Site, eventually
+from worker.books.audit import audit
+from worker.books.session import Session
 from worker.domain.allocation import AllocationOrder
 from worker.domain.policy import DuplicateCheck, IdentifierRule, Overpayment, Treatment
 
@@ -231,6 +234,51 @@ async def test_a_reply_goes_to_the_queue_that_asked_and_a_queue_that_is_gone_cos
     assert json.loads(reply.body)["idempotency_key"] == "k1"
     assert await site.queue_is_empty("payments.registrations")
     assert await site.database.fetchval("SELECT count(*) FROM outbox") == 0
+
+
+async def test_a_reply_queue_that_refuses_or_breaks_the_connection_costs_only_the_copy(site: Site) -> None:
+    await site.channel.declare_queue(
+        "full", arguments={"x-max-length": 1, "x-overflow": "reject-publish"}, durable=True
+    )
+    await site.channel.default_exchange.publish(aio_pika.Message(b"in the way"), "full")
+    async with site.worker():
+        await site.put()
+        await site.pay({"amount": 1}, key="k1", reply_to="full")
+        await site.pay({"amount": 1}, key="k2", reply_to="amq.rabbitmq.reply-to.bm90IGEgcGlk.abc")
+        await site.pay({"amount": 1}, key="k3")
+
+        async def is_told() -> bool:
+            sql = "SELECT count(*) = 3 AND NOT EXISTS (SELECT FROM outbox) FROM outcomes"
+            return bool(await site.database.fetchval(sql))
+
+        await eventually(is_told)
+        events = await site.events(3)
+
+    assert sorted(event.body["idempotency_key"] for event in events) == ["k1", "k2", "k3"]
+    assert site.is_quiet()
+
+
+async def test_the_first_and_last_day_of_the_calendar_are_kept_as_they_were_said(site: Site) -> None:
+    async with site.worker():
+        await site.put()
+        await site.pay({"amount": 1, "paydate": "0001-01-01"}, key="k1")
+        await site.pay({"amount": 1, "paydate": "9999-12-31"}, key="k2")
+        await site.events(2)
+    async with Session(site.database_url, "audit") as session:
+        assert (await audit(session)).findings == []
+
+
+async def test_a_change_of_the_companys_currency_leaves_what_was_booked_the_same_payment(site: Site) -> None:
+    async with site.worker():
+        await site.put()
+        await site.pay(key="k1")
+        first = await site.next_event()
+        await site.policy(currency="USD")
+        await site.pay(key="k1")
+        again = await site.next_event()
+
+    assert again.replayed
+    assert again.message.body == first.message.body
 
 
 async def test_an_outcome_without_a_listener_counts_as_published(site: Site) -> None:

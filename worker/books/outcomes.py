@@ -10,17 +10,17 @@ from worker.books.sql import query
 
 
 class Position(NamedTuple):
-    """Where in a company's outcomes a page ended."""
+    """Where in a company's outcomes a page ended. With no id yet: where the first begins."""
 
     occurred_at: datetime
-    event_id: UUID
+    event_id: UUID = UUID(int=0)
 
 
 async def read_outcomes(
-    connection: Connection, company: str, period: tuple[datetime, datetime], after: Position | None, rows_max: int
-) -> tuple[list[StoredOutcome], Position | None]:
-    """Return the company's next outcomes of the period (its end is outside), oldest first, and where they end."""
-    rows = await connection.fetch(query("read_outcomes"), company, *period, *(after or (None, None)), rows_max)
+    connection: Connection, company: str, after: Position, until: datetime, rows_max: int
+) -> tuple[list[StoredOutcome], Position]:
+    """Return the company's next outcomes after that position and before that time, oldest first, and where they end."""
+    rows = await connection.fetch(query("read_outcomes"), company, *after, until, rows_max)
     outcomes = [
         StoredOutcome(
             event_id=row["event_id"],

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import NamedTuple
 
 from schemas.catalog import KEY_HEADER, TRACE_HEADERS
 from schemas.registration import Identifier
@@ -10,17 +11,27 @@ from worker.books.sql import query
 from worker.domain.message import Message
 
 
-async def take_pending(connection: Connection, now: datetime, rows_max: int) -> list[Message]:
-    """Return the messages of undone payments whose time has come, as they would come in again, key and all."""
+class Pending(NamedTuple):
+    """An undone payment: its message as it would come in again, key and all, and the fingerprint that it is held by."""
+
+    message: Message
+    fingerprint: bytes
+
+
+async def take_pending(connection: Connection, now: datetime, rows_max: int) -> list[Pending]:
+    """Return undone payments whose time has come."""
     rows = await connection.fetch(query("take_pending"), now, rows_max)
     return [
-        Message(
-            routing_key=f"registration.{row['company']}",
-            body=row["body"],
-            type=row["source"],
-            correlation_id=row["correlation_id"],
-            reply_to=row["reply_to"],
-            headers={KEY_HEADER: row["idempotency_key"], **{name: row[name] for name in TRACE_HEADERS}},
+        Pending(
+            Message(
+                routing_key=f"registration.{row['company']}",
+                body=row["body"],
+                type=row["source"],
+                correlation_id=row["correlation_id"],
+                reply_to=row["reply_to"],
+                headers={KEY_HEADER: row["idempotency_key"], **{name: row[name] for name in TRACE_HEADERS}},
+            ),
+            row["fingerprint"],
         )
         for row in rows
     ]

@@ -1,5 +1,6 @@
 """One held connection to Postgres for each lane of work, and what its failures mean for the message in hand."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Self, TypeAlias
@@ -11,12 +12,8 @@ from worker.limits import CONNECT_TIMEOUT_S, IDLE_IN_TRANSACTION_TIMEOUT_MS, LOC
 
 Connection: TypeAlias = "asyncpg.Connection[Any]"
 
-_TRANSIENT = (
-    asyncpg.SerializationError,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.LockNotAvailableError,
-    asyncpg.QueryCanceledError,
-)
+_CONTENDED = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.UniqueViolationError)
+_TRANSIENT = (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError)
 _AWAY_CLASSES = ("08", "25", "28", "3D", "42", "53", "57", "58", "F0", "XX")
 """SQLSTATE classes that speak of the server, the login or the schema and not of a message: connection, read-only,
 credentials, no such database, missing table or right, out of disk or connections, shutdown, I/O, damage."""
@@ -62,13 +59,14 @@ class Session:
             yield await self._connected()
         except _TRANSIENT as error:
             raise TransientError(_told(error)) from error
-        except asyncpg.UniqueViolationError as error:
+        except _CONTENDED as error:
             raise ContendedError(_told(error)) from error
         except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
-            if isinstance(error, ValueError):
-                raise  # a parameter that the driver cannot encode: the message's fault, and the connection is sound
+            self._raise_if_cancelled(error)
+            if isinstance(error, ValueError) or (isinstance(error, asyncpg.InterfaceError) and self._is_open()):
+                raise  # what the driver refuses to send, such as a number too large: no outage, the connection is sound
             self._drop()
-            raise UnavailableError(f"Postgres cannot be reached: {error or type(error).__name__}") from error
+            raise UnavailableError(f"Postgres cannot be reached: {str(error) or type(error).__name__}") from error
         except asyncpg.PostgresError as error:
             if str(error.sqlstate).startswith(_AWAY_CLASSES):
                 self._drop()
@@ -99,7 +97,17 @@ class Session:
                 },
             )
         except ValueError as error:
-            raise UnavailableError(f"Postgres cannot be reached: the URL makes no sense: {error}") from error
+            raise UnavailableError("Postgres cannot be reached: its URL makes no sense") from error
+
+    def _raise_if_cancelled(self, error: BaseException) -> None:
+        """Let a cancellation through that the driver, rolling back, has covered with an error of its own."""
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            self._drop()
+            raise asyncio.CancelledError from error
+
+    def _is_open(self) -> bool:
+        return self._connection is not None and not self._connection.is_closed()
 
     def _drop(self) -> None:
         connection, self._connection = self._connection, None

@@ -1,6 +1,6 @@
 """Statements of invoices, a batch in a transaction."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from schemas.invoice import InvoicePut
@@ -26,49 +26,50 @@ async def put_invoices(session: Session, puts: Sequence[Put], now: datetime) -> 
     if not puts:
         return refusals
     async with session.transaction() as connection:
-        for run in _runs(puts):
-            statements = await _decide(connection, puts, run, refusals)
+        # All at once and in one order; what is locked already can be read again at any time.
+        await lock_invoices(connection, _names(puts))
+        start = 0
+        while start < len(puts):
+            statements, start = await _run(connection, puts, start, refusals)
             await _write(connection, statements)
-        names = {awaited_name(policy.company, identifier) for policy, put in puts for identifier in put.identifiers()}
+        names = [awaited_name(company, identifier) for company, identifier in _names(puts)]
         await wake_pending(connection, names, now)
     return refusals
 
 
-def _runs(puts: Sequence[Put]) -> Iterator[range]:
-    """Cut the puts into runs in which no identifier comes twice, so that each sees what the one before it wrote."""
-    start = 0
-    seen: set[tuple[str, Identifier]] = set()
-    for index, (policy, put) in enumerate(puts):
-        names = {(policy.company, identifier) for identifier in put.identifiers()}
-        if seen & names:
-            yield range(start, index)
-            start, seen = index, set()
-        seen |= names
-    yield range(start, len(puts))
+def _names(puts: Sequence[Put]) -> set[tuple[str, Identifier]]:
+    return {(policy.company, identifier) for policy, put in puts for identifier in put.identifiers()}
 
 
-async def _decide(
-    connection: Connection, puts: Sequence[Put], run: range, refusals: dict[int, RefusedError]
-) -> list[Statement]:
-    wanted = {(puts[index][0].company, name) for index in run for name in puts[index][1].identifiers()}
-    invoices = await lock_invoices(connection, wanted)
-    statements = []
-    for index in run:
+async def _run(
+    connection: Connection, puts: Sequence[Put], start: int, refusals: dict[int, RefusedError]
+) -> tuple[list[Statement], int]:
+    """Return the statements from there up to the first that needs to see what one before it wrote, and where that is.
+
+    Two may mean one invoice under two names, so it is the invoices that tell, and for new ones the names.
+    """
+    named = {
+        (invoice.company, Identifier(kind, value)): invoice
+        for invoice in await lock_invoices(connection, _names(puts[start:]))
+        for kind, value in invoice.identifiers.items()
+    }
+    statements: list[Statement] = []
+    written: set[int | tuple[str, Identifier]] = set()
+    for index in range(start, len(puts)):
         policy, put = puts[index]
-        names = put.identifiers()
-        known = [
-            invoice
-            for invoice in invoices
-            if invoice.company == policy.company and any(invoice.has(name) for name in names)
-        ]
+        names = [(policy.company, identifier) for identifier in put.identifiers()]
+        known = {named[name].id: named[name] for name in names if name in named}
+        if not written.isdisjoint((*known, *names)):
+            return statements, index
         try:
-            statement = state(put, policy.company, policy.currency, known)
+            statement = state(put, policy.company, policy.currency, list(known.values()))
         except RefusedError as refusal:
             refusals[index] = refusal
             continue
         if statement is not None:
             statements.append(statement)
-    return statements
+            written.update(known, names)
+    return statements, len(puts)
 
 
 async def _write(connection: Connection, statements: Sequence[Statement]) -> None:

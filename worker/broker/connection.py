@@ -21,7 +21,10 @@ WireChannel = aiormq.Channel
 async def connect(url: str, name: str) -> AbstractConnection:
     """Return an open connection that shows under the name in the broker's management. Raises LinkLostError."""
     wire.tolerate()
-    address = URL(url)
+    try:
+        address = URL(url)
+    except ValueError:
+        raise LinkLostError("connecting to RabbitMQ: its URL makes no sense") from None
     if "heartbeat" not in address.query:
         address = address.update_query(heartbeat=HEARTBEAT_S)
     with link_errors(f"connecting to RabbitMQ at {address.host}:{address.port}"):

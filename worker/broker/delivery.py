@@ -6,6 +6,7 @@ from typing import Any
 from pamqp.commands import Basic
 
 from schemas.limits import INTEGER_ID_MAX
+from worker.broker.properties import NO_MESSAGE_ID
 from worker.domain.message import Message
 
 ATTEMPTS_HEADER = "payment-worker-attempts"
@@ -49,7 +50,7 @@ class Delivery:
             type=properties.message_type,
             content_type=properties.content_type,
             content_encoding=properties.content_encoding,
-            message_id=properties.message_id,
+            message_id=None if NO_MESSAGE_ID in self.headers else properties.message_id,
             correlation_id=properties.correlation_id,
             reply_to=properties.reply_to,
             headers=self.headers,

@@ -9,27 +9,27 @@ from typing import Any
 from uuid import uuid4
 
 from schemas.catalog import DEAD_LETTER
-from worker.broker.delivery import ATTEMPTS_HEADER, Delivery
+from worker.broker.delivery import ATTEMPTS_HEADER, DEAD_LETTER_ID_HEADER, Delivery
 from worker.broker.properties import copied, copyable, is_brokers, restored, to_json
 from worker.broker.publisher import Publication, Publisher
 from worker.broker.topology import retry_name
 from worker.domain.dead_letter import DeadLetter
-from worker.domain.errors import DeadLetterReason, LinkLostError, RefusedError
+from worker.domain.errors import DeadLetterReason, RefusedError, UnavailableError
 from worker.limits import ERROR_CHARS_MAX, RETRY_TIERS_S
 
 _REASON = "payment-worker-reason"
 _ERROR = "payment-worker-error"
 _ERRORS = "payment-worker-errors"
 _ARRIVAL = "payment-worker-arrival"
-_OURS = (_REASON, _ERROR, _ERRORS, _ARRIVAL, ATTEMPTS_HEADER)
+_OURS = (_REASON, _ERROR, _ERRORS, _ARRIVAL, ATTEMPTS_HEADER, DEAD_LETTER_ID_HEADER)
 
 
 async def dead_letter(publisher: Publisher, delivery: Delivery, refusal: RefusedError) -> bool:
     """Publish the message to the dead letters with why. False where only the broker itself can move it: reject it then.
 
-    Raises LinkLostError where it has not been confirmed.
+    Raises UnavailableError where it has not been confirmed.
     """
-    if not copyable(delivery.properties):
+    if not _is_copyable(delivery):
         return False
     headers = {
         _REASON: refusal.reason.value,
@@ -44,17 +44,22 @@ async def dead_letter(publisher: Publisher, delivery: Delivery, refusal: Refused
 async def retry_later(publisher: Publisher, delivery: Delivery) -> bool:
     """Send the message to wait for its next attempt. False where it has had them all. Raises as dead_letter() does."""
     attempts = delivery.attempts
-    if attempts >= len(RETRY_TIERS_S) or not copyable(delivery.properties):
+    if attempts >= len(RETRY_TIERS_S) or not _is_copyable(delivery):
         return False
     await _divert(publisher, delivery, retry_name(RETRY_TIERS_S[attempts]), {ATTEMPTS_HEADER: attempts + 1})
     return True
+
+
+def _is_copyable(delivery: Delivery) -> bool:
+    """Say whether a client can publish the message again: its routing key too is whatever bytes the sender chose."""
+    return delivery.routing_key.isprintable() and copyable(delivery.properties)
 
 
 async def _divert(publisher: Publisher, delivery: Delivery, exchange: str, headers: dict[str, Any]) -> None:
     properties = copied(delivery.properties, headers)
     (routed,) = await publisher.publish([Publication(exchange, delivery.routing_key, delivery.body, properties)])
     if not routed:
-        raise LinkLostError(f"no queue is bound to {exchange}: run `payment-worker setup`")
+        raise UnavailableError(f"no queue is bound to {exchange}: run `payment-worker setup`")
 
 
 def read_dead_letter(delivery: Delivery) -> DeadLetter:
@@ -62,7 +67,7 @@ def read_dead_letter(delivery: Delivery) -> DeadLetter:
     headers = delivery.headers
     death = _first_death(headers)
     if death is not None:
-        reason, text, errors = _by_broker(death)
+        reason, text, errors = _by_broker(death, delivery.routing_key)
         arrival = hashlib.sha256(repr((death, delivery.routing_key, delivery.body)).encode(errors="surrogateescape"))
         arrival_name = arrival.hexdigest()
     else:
@@ -88,11 +93,14 @@ def _first_death(headers: dict[str, Any]) -> dict[str, Any] | None:
     return deaths[0] if isinstance(deaths, list) and deaths and isinstance(deaths[0], dict) else None
 
 
-def _by_broker(death: dict[str, Any]) -> tuple[DeadLetterReason, str, tuple[Any, ...]]:
+def _by_broker(death: dict[str, Any], routing_key: str) -> tuple[DeadLetterReason, str, tuple[Any, ...]]:
     if death.get("reason") == "delivery_limit":
         text = "the broker gave up after too many deliveries without an answer"
         return DeadLetterReason.DELIVERY_LIMIT, text, ()
-    return DeadLetterReason.INVALID, "the message's properties are not text, or larger than can be copied", ()
+    if not routing_key.isprintable():
+        return DeadLetterReason.UNKNOWN_COMPANY, "the routing key is not text, so it names no company", ()
+    text = "its properties are not text, or larger than can be copied; or another consumer rejected it"
+    return DeadLetterReason.INVALID, text, ()
 
 
 def _by_worker(headers: dict[str, Any]) -> tuple[DeadLetterReason, str, tuple[Any, ...]]:

@@ -28,6 +28,7 @@ class Intake:
         self._changed = asyncio.Event()
         self._consumer_tag: str | None = None
         self._last_tag = 0
+        self._rejected: set[int] = set()
         self._is_ending = False
         self._lost: str | None = None
 
@@ -64,11 +65,15 @@ class Intake:
 
         On a channel that is gone this does nothing: the messages come again, and their keys tell that they are done.
         """
-        with self._losing():
-            await self._channel.basic_ack(batch[-1].tag, multiple=True, wait=False)
+        unanswered = [delivery.tag for delivery in batch if delivery.tag not in self._rejected]
+        self._rejected.clear()
+        if unanswered:
+            with self._losing():
+                await self._channel.basic_ack(unanswered[-1], multiple=True, wait=False)
 
     async def reject(self, delivery: Delivery) -> None:
-        """Have the broker itself dead-letter the message, byte for byte."""
+        """Have the broker itself dead-letter the message, byte for byte. Its batch is acknowledged afterwards."""
+        self._rejected.add(delivery.tag)
         with self._losing():
             await self._channel.basic_reject(delivery.tag, requeue=False)
 

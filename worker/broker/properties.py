@@ -15,13 +15,15 @@ from worker.limits import HEADER_BYTES_MAX
 # Not copied on as they are: a copy would expire while it waits, and the broker refuses another user's id.
 _KEPT_ASIDE = ("expiration", "user_id")
 _ASIDE_PREFIX = "payment-worker-original-"
+NO_MESSAGE_ID = "payment-worker-no-message-id"
+"""Marks the copy of a message that has no message_id. The driver gives each message one, and a made-up id is no key."""
 
 
 def copyable(properties: Basic.Properties) -> bool:
     """Say whether the properties can be published again: that they are text where they must be, and fit a frame."""
     try:
         return len(copied(properties, {}).marshal()) <= HEADER_BYTES_MAX
-    except (ValueError, TypeError, OverflowError):
+    except (ValueError, TypeError, OverflowError, RecursionError):
         return False
 
 
@@ -34,6 +36,8 @@ def copied(properties: Basic.Properties, headers: Mapping[str, Any]) -> Basic.Pr
     copied_properties = copy.copy(properties)
     aside = {_ASIDE_PREFIX + name: getattr(properties, name) for name in _KEPT_ASIDE if getattr(properties, name)}
     own = {name: _encodable(value) for name, value in (properties.headers or {}).items() if not is_brokers(name)}
+    if not properties.message_id:
+        own[NO_MESSAGE_ID] = True
     copied_properties.headers = own | aside | dict(headers)
     copied_properties.expiration = None
     copied_properties.user_id = None
@@ -49,6 +53,8 @@ def restored(properties: Basic.Properties) -> Basic.Properties:
         kept = headers.pop(_ASIDE_PREFIX + name, None)
         if isinstance(kept, str):
             setattr(original, name, kept)
+    if headers.pop(NO_MESSAGE_ID, False):
+        original.message_id = None
     original.headers = headers
     return original
 

@@ -18,7 +18,7 @@ PERSISTENT = 2
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """A message to publish. Its properties have a message_id."""
+    """A message to publish. The driver gives it a message_id of its own where it has none."""
 
     exchange: str
     routing_key: str
@@ -36,8 +36,8 @@ class Publisher:
     async def publish(self, publications: Sequence[Publication]) -> list[bool]:
         """Publish all and await their confirms; say of each whether a queue took it.
 
-        Raises LinkLostError where the connection ended, and UnavailableError where a confirm did not come in time. In
-        both cases any of them may have been published or not.
+        Raises LinkLostError where the connection ended, and UnavailableError where the broker refused a message or a
+        confirm did not come in time. In each case any of them may have been published or not.
         """
         routed: list[bool] = []
         for window in _rounds(publications):
@@ -72,6 +72,8 @@ async def _publish(channel: WireChannel, publication: Publication) -> bool:
             )
         except aiormq.exceptions.PublishError:
             return False
+        except aiormq.exceptions.DeliveryError as error:
+            raise UnavailableError(f"RabbitMQ refused a message to {target}: a queue there takes no more") from error
         except TimeoutError as error:
             text = f"RabbitMQ did not confirm a message to {target} within {PUBLISH_TIMEOUT_S:g} s"
             raise UnavailableError(text) from error

@@ -12,6 +12,8 @@ from typing import Any
 
 from pamqp import decode
 
+from schemas.limits import NESTING_LEVELS_MAX
+
 UNREADABLE = "unreadable-headers"
 """Stands in for a header table that cannot be decoded; its value is the table's bytes."""
 
@@ -40,7 +42,17 @@ def _timestamp(value: bytes) -> tuple[int, Any]:
 
 def _table(value: bytes) -> tuple[int, Any]:
     try:
-        return decode.field_table(value)
+        length, table = decode.field_table(value)
+        if not _deeper_than(table, NESTING_LEVELS_MAX):
+            return length, table
     except (ValueError, OverflowError, RecursionError, IndexError, struct.error):
-        length = int.from_bytes(value[:4], "big")
-        return length + 4, {UNREADABLE: value[4 : length + 4]}
+        pass
+    length = int.from_bytes(value[:4], "big")
+    return length + 4, {UNREADABLE: value[4 : length + 4]}
+
+
+def _deeper_than(value: Any, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_deeper_than(each, levels - 1) for each in inner)

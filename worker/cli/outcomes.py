@@ -162,10 +162,10 @@ async def _resend(company: str, since: datetime, until: datetime) -> tuple[int, 
         async with session.connection() as connection:
             await policy_of(connection, company)
         with progress("Resending", "outcomes", None) as tell:
-            after: Position | None = None
+            after = Position(since)
             while True:
                 async with session.connection() as connection:
-                    page, after = await read_outcomes(connection, company, (since, until), after, RELAY_WINDOW_MESSAGES)
+                    page, after = await read_outcomes(connection, company, after, until, RELAY_WINDOW_MESSAGES)
                 if not page:
                     return resent, unrouted
                 routed: Sequence[bool] = await link.publish([outcome_publication(outcome) for outcome in page])

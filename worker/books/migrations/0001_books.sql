@@ -111,7 +111,7 @@ CREATE TABLE outcomes (
     occurred_at      timestamptz NOT NULL,
     body             bytea NOT NULL
 );
-CREATE INDEX outcomes_period ON outcomes (company, occurred_at);
+CREATE INDEX outcomes_period ON outcomes (company, occurred_at, event_id);
 
 CREATE TRIGGER outcomes_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON outcomes
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();

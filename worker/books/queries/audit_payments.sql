@@ -9,7 +9,9 @@ WITH allocated AS (
            coalesce(a.amount, 0) AS lines, coalesce(a.capital + a.interest + a.noticefee, 0) AS focused,
            o.event_id IS NOT NULL AS has_outcome, e.event IS NOT NULL AS is_readable,
            ARRAY[p.company, p.idempotency_key, p.id::text, p.source, p.statusid::text,
-               p.company, p.idempotency_key, p.id::text, p.source, p.statusid::text, p.event_id::text, p.reason, p.currency, p.paydate::text,
+               p.company, p.idempotency_key, p.id::text, p.source, p.statusid::text, p.event_id::text, p.reason, p.currency,
+               -- The driver writes the calendar's first and last day as infinity.
+               CASE p.paydate WHEN 'infinity' THEN '9999-12-31' WHEN '-infinity' THEN '0001-01-01' ELSE p.paydate::text END,
                (p.amount * c.unit)::text, (p.unfocused * c.unit)::text, (coalesce(a.capital, 0) * c.unit)::text,
                (coalesce(a.interest, 0) * c.unit)::text, (coalesce(a.noticefee, 0) * c.unit)::text] AS expected,
            ARRAY[o.company, o.idempotency_key, o.payment_id::text, o.source, o.statusid::text,

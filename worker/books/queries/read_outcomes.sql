@@ -1,6 +1,5 @@
 SELECT event_id, idempotency_key, source, statusid, occurred_at, body
 FROM outcomes
-WHERE company = $1 AND occurred_at >= $2 AND occurred_at < $3
-    AND ($4::timestamptz IS NULL OR (occurred_at, event_id) > ($4::timestamptz, $5::uuid))
+WHERE company = $1 AND (occurred_at, event_id) > ($2::timestamptz, $3::uuid) AND occurred_at < $4
 ORDER BY occurred_at, event_id
-LIMIT $6
+LIMIT $5

@@ -18,4 +18,4 @@ SET wake_at = $1
 FROM (
     SELECT DISTINCT p.payment_id FROM pending p CROSS JOIN unnest(p.awaits) AS a (name) JOIN names USING (name)
 ) awaiting
-WHERE d.payment_id = awaiting.payment_id AND d.wake_at > $1
+WHERE d.payment_id = awaiting.payment_id AND d.wake_at > $1 AND d.awaited_since <= $1
