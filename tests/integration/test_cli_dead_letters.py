@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -126,12 +125,12 @@ async def test_a_mended_letter_is_replayed_booked_once_and_resolved(
     assert (await site.next_event()).body["idempotency_key"] == "k1"
     letter = await shown(line, 1)
     actions = [(action["action"], action["actor"], action["why"]) for action in letter["actions"]]
-    before, after = (hashlib.sha256(data).hexdigest() for data in (b"{1", body.read_bytes()))
     assert actions == [
-        ("edited", "ann", f"a brace too few; body sha256 {before} became {after}"),
+        ("edited", "ann", "a brace too few"),
         ("replayed", "bob", None),
         ("resolved", "payment-worker", "the replayed message was processed"),
     ]
+    assert (letter["actions"][0]["body_before"], letter["body"]) == ("{1", body.read_text())
     assert [(row["count"], row["state"]) for row in await letters(line)] == [(2, "open"), (2, "open"), (1, "resolved")]
     assert "is resolved" in await line.fail("dead-letters", "replay", "1")
     assert "is resolved" in await line.fail("dead-letters", "edit", "1", "--body", body)

@@ -1,6 +1,5 @@
 """Dead letters as ops sees them: filed once each, counted, and resolved only when the message got through."""
 
-import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -121,17 +120,12 @@ async def mark_dead_letters(connection: Connection, ids: Iterable[int], state: S
 
 
 async def edit_dead_letter(connection: Connection, filed: FiledLetter, body: bytes, deed: Deed) -> None:
-    """Give the letter another body and write down who did that, with the SHA-256 of both bodies.
+    """Give the letter another body and write down who did that, with the body that it had.
 
     Should the edited message fail again, it is this letter that counts it. Where the very same message is a letter
     already, the database refuses: ContendedError.
     """
     edited = replace(filed.letter, body=body)
-    await connection.execute(query("edit_dead_letter"), filed.id, body, edited.identity)
-    hashes = f"body sha256 {_sha256(filed.letter.body)} became {_sha256(body)}"
-    why = f"{deed.why}; {hashes}" if deed.why else hashes
-    await mark_dead_letters(connection, [filed.id], filed.state, replace(deed, why=why))
-
-
-def _sha256(body: bytes) -> str:
-    return hashlib.sha256(body).hexdigest()
+    await connection.execute(
+        query("edit_dead_letter"), filed.id, body, edited.identity, deed.action, deed.actor, deed.why
+    )

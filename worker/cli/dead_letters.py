@@ -86,7 +86,8 @@ def show(*, letter_id: int, as_json: bool) -> None:
     found = _with_books("dead-letters show", lambda connection: show_dead_letter(connection, letter_id))
     if found is None:
         raise NotFoundError(f"there is no dead letter {letter_id}: see `payment-worker dead-letters list`")
-    print_record(found | _body(found["body"]), as_json=as_json)
+    actions = [action | _before(action.pop("body_before")) for action in found["actions"]]
+    print_record(found | _body(found["body"]) | {"actions": actions}, as_json=as_json)
 
 
 @dead_letters.command()
@@ -209,6 +210,11 @@ async def _replay(ids: Sequence[int], states: Sequence[State], deed: Deed) -> Re
         text = f"{error}. {len(replayed.ids):,} were replayed, the others are as they were"
         raise type(error)(text) from error.__cause__
     return replayed
+
+
+def _before(body: bytes | None) -> dict[str, Any]:
+    """Return the body that an edit replaced, where the action was one."""
+    return {} if body is None else {f"{name}_before": value for name, value in _body(body).items()}
 
 
 def _body(body: bytes) -> dict[str, Any]:

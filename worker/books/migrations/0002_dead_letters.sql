@@ -26,6 +26,7 @@ CREATE TABLE dead_letter_actions (
     action          text NOT NULL,
     actor           text NOT NULL,
     why             text,
+    body_before     bytea,
     happened_at     timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX dead_letter_actions_of ON dead_letter_actions (dead_letter_id);
