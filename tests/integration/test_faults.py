@@ -153,10 +153,11 @@ async def are_listed(vhost: Vhost) -> bool:
 
 async def test_a_queue_that_is_deleted_and_declared_again_is_taken_from_again(site: Site) -> None:
     await invoices(site, 1)
-    async with site.worker():
+    async with site.worker() as app:
         await site.pay({"billcode": "b0"}, key="k1")
         first = await site.next_event()
         await site.channel.queue_delete("payments.registrations")
+        await eventually(lambda: is_unlinked(app))
         await site.declare()
         await site.pay({"billcode": "b0"}, key="k2")
         events = await events_of(site, 2, seen=[first])
@@ -226,6 +227,10 @@ async def test_a_worker_that_starts_before_its_servers_are_set_up_waits_for_them
 
     assert event.body["reason"] == "invoice_not_found"
     assert await site.database.fetchval("SELECT count(*) FROM dead_letters") == 0
+
+
+async def is_unlinked(app: App) -> bool:
+    return app.waiting_for() == ["RabbitMQ"]
 
 
 async def is_waiting(app: App) -> bool:
