@@ -11,7 +11,6 @@ from pydantic import ValidationError
 from schemas.fields import WireModel
 from schemas.invalid import InvalidMessageError, MalformedJsonError, field_errors
 from schemas.limits import NESTING_LEVELS_MAX
-from schemas.outcome import Outcome
 
 Model = TypeVar("Model", bound=WireModel)
 
@@ -40,11 +39,6 @@ def parse(model: type[Model], raw: object) -> Model:
         return model.model_validate(raw)
     except ValidationError as error:
         raise InvalidMessageError(field_errors(error)) from None
-
-
-def encode_outcome(outcome: Outcome) -> bytes:
-    """Return the event's bytes. Decimals in the native response become JSON numbers with just their digits."""
-    return _ENCODER.encode(outcome)
 
 
 def encode(value: Any) -> bytes:

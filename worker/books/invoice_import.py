@@ -11,6 +11,7 @@ from typing import NamedTuple
 from schemas.invoice import InvoicePut
 from schemas.money import MINOR_DIGITS
 from schemas.registration import IDENTIFIER_KINDS, Identifier
+from worker.books.invoices import named_columns
 from worker.books.pending import awaited_name
 from worker.books.session import Connection
 from worker.books.sql import query
@@ -80,18 +81,10 @@ async def write_import(connection: Connection, policy: Policy, rows: int, now: d
 
 
 def _record(row: Row) -> tuple[object, ...]:
-    put, account = row.put, row.put.account
+    put = row.put
     return (
         row.line,
-        put.jobid,
-        put.billcode,
-        put.billnum,
-        put.reference_number,
-        put.back_office_code,
-        put.external_id,
-        account.id if account else None,
-        account.number if account else None,
-        account.name if account else None,
+        *named_columns(put),
         put.currency,
         put.state,
         put.due_date,

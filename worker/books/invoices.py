@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from schemas.invoice import Account, InvoicePut
 from schemas.registration import IDENTIFIER_KINDS, Identifier, IdentifierKind
 from worker.books.session import Connection
 from worker.books.sql import query
@@ -19,6 +20,22 @@ async def lock_invoices(connection: Connection, wanted: Iterable[tuple[str, Iden
         values[kind].append(int(value) if kind == "jobid" else value)
     columns = [column for kind in IDENTIFIER_KINDS for column in (companies[kind], values[kind])]
     return [to_invoice(row) for row in await connection.fetch(query("lock_invoices"), *columns)]
+
+
+def named_columns(put: InvoicePut) -> tuple[object, ...]:
+    """Return what a statement names, as the columns jobid to account_name hold it."""
+    account = put.account or Account()
+    return (
+        put.jobid,
+        put.billcode,
+        put.billnum,
+        put.reference_number,
+        put.back_office_code,
+        put.external_id,
+        account.id,
+        account.number,
+        account.name,
+    )
 
 
 def to_invoice(row: Mapping[str, Any]) -> Invoice:

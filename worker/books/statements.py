@@ -5,7 +5,7 @@ from datetime import datetime
 
 from schemas.invoice import InvoicePut
 from schemas.registration import Identifier
-from worker.books.invoices import lock_invoices
+from worker.books.invoices import lock_invoices, named_columns
 from worker.books.pending import awaited_name, wake_pending
 from worker.books.rows import columns
 from worker.books.session import Connection, Session
@@ -84,18 +84,10 @@ async def _write(connection: Connection, statements: Sequence[Statement]) -> Non
 
 
 def _row(statement: Statement) -> tuple[object, ...]:
-    put, account = statement.put, statement.put.account
+    put = statement.put
     return (
         statement.company,
-        put.jobid,
-        put.billcode,
-        put.billnum,
-        put.reference_number,
-        put.back_office_code,
-        put.external_id,
-        account.id if account else None,
-        account.number if account else None,
-        account.name if account else None,
+        *named_columns(put),
         statement.currency,
         put.state,
         put.due_date,

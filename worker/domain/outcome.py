@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import JsonValue
 
-from schemas.codec import encode_outcome
+from schemas.codec import encode
 from schemas.money import to_text
 from schemas.outcome import Breakdown, Outcome, OutcomeLine
 from schemas.registration import Identifier, Line
@@ -48,7 +48,7 @@ def compose(
     }
     # Amounts of the response are Decimals until they are encoded, which JsonValue does not know.
     outcome["response"] = cast("dict[str, JsonValue]", request.source.response(outcome, registration))
-    return encode_outcome(outcome)
+    return encode(outcome)
 
 
 def _told(line: LineVerdict, currency: str) -> OutcomeLine:

@@ -1,4 +1,4 @@
-SELECT id, identity, reason, error, routing_key, body, properties, state
+SELECT id, reason, error, routing_key, body, properties, state
 FROM dead_letters
 WHERE id = ANY ($1::bigint[])
 ORDER BY id
