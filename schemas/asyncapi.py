@@ -12,7 +12,7 @@ from schemas.sources import SOURCES
 EXAMPLES: Final = Path(__file__).parent / "examples"
 """A folder for each message type, a file for each message."""
 
-_CONTRACT_VERSION = "1.0.0"
+_CONTRACT_VERSION = "1.1.0"
 _AMQP: Final = {"bindingVersion": "0.3.0"}
 _TRACE = {
     name: {"type": "string", "maxLength": TRACE_CHARS_MAX, "description": "W3C Trace Context, carried on."}
@@ -84,7 +84,8 @@ def _channels() -> Json:
         "invoices": _channel(
             catalog.PAYMENTS,
             "invoice.{company}",
-            f"Invoices as their owner states them. The worker reads them from the queue {catalog.INVOICES_QUEUE}.",
+            "Invoices and wallets as their owner states them. "
+            f"The worker reads them from the queue {catalog.INVOICES_QUEUE}.",
             _COMPANY,
             _types_of("invoice"),
         ),

@@ -8,6 +8,7 @@ from schemas.fields import WireModel
 from schemas.invoice import InvoicePut
 from schemas.sources import SOURCES
 from schemas.sources.ropo import ROPO
+from schemas.wallet import WalletPut
 
 PAYMENTS: Final = "payments"
 OUTCOMES: Final = "payments.outcomes"
@@ -19,6 +20,7 @@ DEAD_LETTERS_QUEUE: Final = "payments.dead-letters"
 DEFAULT_TYPE: Final = ROPO.message_type
 """What a registration without the AMQP property `type` is read as."""
 INVOICE_PUT: Final = "invoice.put.v1"
+WALLET_PUT: Final = "wallet.put.v1"
 CONTENT_TYPE: Final = "application/json"
 
 KEY_HEADER: Final = "idempotency-key"
@@ -43,6 +45,7 @@ class MessageType:
 TYPES: Final[dict[str, MessageType]] = {
     **{name: MessageType(name, source.model, "registration") for name, source in SOURCES.items()},
     INVOICE_PUT: MessageType(INVOICE_PUT, InvoicePut, "invoice"),
+    WALLET_PUT: MessageType(WALLET_PUT, WalletPut, "invoice"),
 }
 
 

@@ -1,8 +1,8 @@
 """What the wire models share: their base, text that Postgres can hold, integer ids and dates."""
 
 import re
-from datetime import date
-from typing import Annotated, Any
+from datetime import date, datetime
+from typing import Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
@@ -23,6 +23,9 @@ from schemas.limits import IDENTIFIER_CHARS_MAX, INTEGER_ID_MAX, TEXT_CHARS_MAX
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+_ISO_DATETIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})?)?", re.ASCII
+)
 _DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
 _ABSENT: JsonDict = {"enum": [None, ""]}
 
@@ -45,6 +48,8 @@ class WireModel(BaseModel):
         schema = handler.resolve_ref_schema(handler(core_schema))
         for name, said in schema["properties"].items():
             if name in schema.get("required", ()):
+                if said.get("type") == "string" and "pattern" not in said:
+                    said["minLength"] = 1
                 continue
             about = {word: said.pop(word) for word in ("description", "default") if said.get(word) is not None}
             said.pop("default", None)
@@ -56,6 +61,29 @@ class WireModel(BaseModel):
 def at_least_one_of(*names: str) -> JsonDict:
     """Return the JSON Schema of an object in which at least one of these fields is given."""
     return {"anyOf": [{"required": [name], "properties": {name: {"not": _ABSENT}}} for name in names]}
+
+
+class OneOf(WireModel):
+    """An object of which exactly one field is given."""
+
+    @pydantic_model_validator(mode="after")
+    def _one_is_given(self) -> Self:
+        if len(self._given()) != 1:
+            raise ValueError(f"needs exactly one of {', '.join(type(self).model_fields)}")
+        return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        schema = super().__get_pydantic_json_schema__(core_schema, handler)
+        return schema | {"oneOf": at_least_one_of(*schema["properties"])["anyOf"]}
+
+    def only(self) -> tuple[Any, Any]:
+        """Return the one field that is given, and its value."""
+        (given,) = self._given()
+        return given
+
+    def _given(self) -> list[tuple[str, Any]]:
+        return [(name, value) for name, value in self if value is not None]
 
 
 def storable(text: str) -> str:
@@ -91,6 +119,15 @@ def _read_date(value: object) -> date:
         return date.fromisoformat(value)
     except ValueError:
         raise ValueError("is no day of the calendar") from None
+
+
+def _read_datetime(value: object) -> datetime:
+    if not isinstance(value, str) or not _ISO_DATETIME.fullmatch(value):
+        raise ValueError("must be a date and time such as 2018-07-24 00:00:00")
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:
+        raise ValueError("is no time of the calendar") from None
 
 
 # pydantic's own length checks count before our validators run, and its text checks turn a lone surrogate into bytes.
@@ -130,3 +167,10 @@ Date = Annotated[
     WithJsonSchema({"type": "string", "format": "date", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}),
 ]
 """A day: YYYY-MM-DD."""
+
+DateTime = Annotated[
+    datetime,
+    PlainValidator(_read_datetime),
+    WithJsonSchema({"type": "string", "pattern": f"^{_ISO_DATETIME.pattern}$", "examples": ["2018-07-24 00:00:00"]}),
+]
+"""A date and time, with or without seconds and offset; a day alone is its first moment."""

@@ -5,7 +5,7 @@ from typing import Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from schemas.fields import Date, IntegerId, Name, WireModel, at_least_one_of
+from schemas.fields import Date, IntegerId, Name, OneOf, WireModel, at_least_one_of
 from schemas.money import Amount, Currency
 from schemas.registration import IDENTIFIER_KINDS, Identifier
 
@@ -20,8 +20,16 @@ class Account(WireModel):
     name: Name | None = None
 
 
-class InvoicePut(WireModel):
-    """An invoice as its owner states it. The amounts are what is owed before any payment registered here."""
+class AccountIdentifier(OneOf):
+    """One name of such an account."""
+
+    id: Name | None = None
+    number: Name | None = None
+    name: Name | None = None
+
+
+class NamedInvoice(WireModel):
+    """What names an invoice: at least one identifier."""
 
     jobid: IntegerId | None = None
     billcode: Name | None = None
@@ -29,14 +37,6 @@ class InvoicePut(WireModel):
     reference_number: Name | None = None
     back_office_code: Name | None = None
     external_id: Name | None = None
-    account: Account | None = None
-    currency: Currency | None = Field(default=None, description="The company's currency where absent.")
-    capital: Amount = Field(description="Capital owed.")
-    interest: Amount = Field(default=Decimal(0), description="Interest owed.")
-    noticefee: Amount = Field(default=Decimal(0), description="Notice fees owed.")
-    state: InvoiceState = "OPEN"
-    due_date: Date | None = None
-    version: IntegerId = Field(description="Grows with every statement of this invoice; an older one is ignored.")
 
     model_config = ConfigDict(json_schema_extra=at_least_one_of(*IDENTIFIER_KINDS))
 
@@ -47,6 +47,19 @@ class InvoicePut(WireModel):
         return self
 
     def identifiers(self) -> tuple[Identifier, ...]:
-        """Return the identifiers given, in the fixed order of their kinds."""
+        """Return the identifiers given, in the order in which they are looked up."""
         given = ((kind, getattr(self, kind)) for kind in IDENTIFIER_KINDS)
         return tuple(Identifier(kind, str(value)) for kind, value in given if value is not None)
+
+
+class InvoicePut(NamedInvoice):
+    """An invoice as its owner states it. The amounts are what is owed before any payment registered here."""
+
+    account: Account | None = None
+    currency: Currency | None = Field(default=None, description="The company's currency where absent.")
+    capital: Amount = Field(description="Capital owed.")
+    interest: Amount = Field(default=Decimal(0), description="Interest owed.")
+    noticefee: Amount = Field(default=Decimal(0), description="Notice fees owed.")
+    state: InvoiceState = "OPEN"
+    due_date: Date | None = None
+    version: IntegerId = Field(description="Grows with every statement of this invoice; an older one is ignored.")

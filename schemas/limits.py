@@ -15,6 +15,19 @@ AMOUNT_DIGITS_MAX = 15
 AMOUNT_MINOR_MAX = 2**63 - 1
 """What Postgres holds in a bigint. Amounts of 15 digits exceed it only where the minor unit has four (CLF, UYW)."""
 
+PERCENT_MAX = 100
+"""A surcharge or a tolerance, in percent."""
+
+LINES_MAX = 500
+"""Lines of a payment."""
+
+DETAILS_MAX = 50
+"""Other things that a canonical payment says of itself, and documents that a line of it points at."""
+
+OUTCOME_BYTES_MAX = 512 * 1024
+"""An outcome event. More than a payment of LINES_MAX lines needs, unless names are very long, and half of what the
+README asks the broker to take."""
+
 IDENTIFIER_CHARS_MAX = 255
 """A billcode, a bill number, a reference: whatever names a thing."""
 

@@ -13,9 +13,9 @@ from iso4217 import Currency as IsoCurrency
 from pydantic import AfterValidator, BeforeValidator, PlainValidator, WithJsonSchema
 
 from schemas.invalid import invalid
-from schemas.limits import AMOUNT_DIGITS_MAX, AMOUNT_MINOR_MAX
+from schemas.limits import AMOUNT_DIGITS_MAX, AMOUNT_MINOR_MAX, PERCENT_MAX
 
-_DECIMAL_TEXT = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,4})?", re.ASCII)
+DECIMAL_TEXT = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,4})?", re.ASCII)
 
 
 def read_amount(value: object) -> Decimal:
@@ -25,7 +25,7 @@ def read_amount(value: object) -> Decimal:
     Whether the digits fit a currency is asked by to_minor().
     """
     if isinstance(value, str):
-        if not _DECIMAL_TEXT.fullmatch(value):
+        if not DECIMAL_TEXT.fullmatch(value):
             raise ValueError("must be a decimal number such as 710.00")
         amount = Decimal(value)
     elif isinstance(value, Decimal | int) and not isinstance(value, bool):
@@ -67,6 +67,30 @@ Amount = Annotated[
     ),
 ]
 
+
+def read_percent(value: object) -> Decimal:
+    """Return the percentage that a JSON number or string says, exactly. Raises ValueError as read_amount() does."""
+    percent = read_amount(value)
+    if percent > PERCENT_MAX:
+        raise ValueError(f"must not be more than {PERCENT_MAX}")
+    return percent
+
+
+Percent = Annotated[
+    Decimal,
+    PlainValidator(read_percent),
+    WithJsonSchema(
+        {
+            "description": "A percentage: a JSON number, or a string that holds one.",
+            "anyOf": [
+                {"type": "number", "minimum": 0, "maximum": PERCENT_MAX},
+                {"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?|-0+(\.0+)?)([eE][+-]?[0-9]{1,4})?$"},
+            ],
+            "examples": [1.5],
+        }
+    ),
+]
+
 MINOR_DIGITS: Final[Mapping[str, int]] = MappingProxyType(
     {currency.code: currency.exponent for currency in IsoCurrency if currency.exponent is not None}
 )
@@ -96,6 +120,18 @@ def to_minor(amount: Decimal, currency: str, field: str) -> int:
     if amount_minor > AMOUNT_MINOR_MAX:
         raise invalid(field, f"is more {currency} than the books can hold")
     return amount_minor
+
+
+def percent_of(amount_minor: int, percent: Decimal) -> int:
+    """Return that much of the amount, rounded half up to a whole minor unit."""
+    numerator, denominator = percent.as_integer_ratio()
+    return (2 * amount_minor * numerator + 100 * denominator) // (200 * denominator)
+
+
+def plain_text(number: Decimal) -> str:
+    """Return the number as text, the same for each way to write it: 10, 10.0 and 1e1 are "10", and -0 is "0"."""
+    digits = f"{number or 0:f}"
+    return digits.rstrip("0").rstrip(".") if "." in digits else digits
 
 
 def to_text(amount_minor: int, currency: str) -> str:

@@ -4,13 +4,14 @@ Amounts are text with exactly the currency's digits. In every outcome amount = f
 """
 
 from enum import IntEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NotRequired
 
 from pydantic import Field, JsonValue
 from typing_extensions import TypedDict
 
 from schemas.invalid import FieldError
 from schemas.invoice import InvoiceState
+from schemas.registration import SettledBy
 
 OUTCOME_TYPE = "payment.outcome.v1"
 
@@ -34,31 +35,51 @@ class Status(IntEnum):
 StatusId = Literal[0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 11]
 StatusName = Annotated[str, Field(json_schema_extra={"enum": [status.name for status in Status]})]
 MoneyText = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?$", examples=["710.00"])]
+MovedText = Annotated[str, Field(pattern=r"^-?[0-9]+(\.[0-9]+)?$", examples=["710.00"])]
+"""Below zero only in the outcome of a cancellation, which tells of counter-entries."""
 
 
 class Breakdown(TypedDict):
-    """How an amount was allocated: open before, open after, and what was focused to each component."""
+    """How an amount was allocated: open before, open after, and what was focused to each component.
+
+    before = focused + written off + after, for each component.
+    """
 
     jobid: int | None
     billnum: str | None
     billcode: str | None
     capitalbefore: MoneyText
     capitalafter: MoneyText
-    focusedtocapital: MoneyText
+    focusedtocapital: MovedText
     interestbefore: MoneyText
     interestafter: MoneyText
-    focusedtointerest: MoneyText
+    focusedtointerest: MovedText
     noticefeebefore: MoneyText
     noticefeeafter: MoneyText
-    focusedtonoticefee: MoneyText
-    unfocused: MoneyText
+    focusedtonoticefee: MovedText
+    unfocused: MovedText
     invoicestate: InvoiceState | None
+    reference_number: NotRequired[str | None]
+    back_office_code: NotRequired[str | None]
+    external_id: NotRequired[str | None]
+    writtenoffcapital: NotRequired[
+        Annotated[MovedText, Field(description="Written off beside the payment: tolerance.")]
+    ]
+    writtenoffinterest: NotRequired[MovedText]
+    writtenoffnoticefee: NotRequired[MovedText]
+
+
+class Cancelled(TypedDict):
+    """The payment that a cancellation names. It has no id where none is known under that key."""
+
+    payment_id: int | None
+    idempotency_key: str
 
 
 class OutcomeLine(Breakdown):
     """One line of the payment: the same breakdown for its invoice, and the documents that it points at."""
 
-    amount: MoneyText
+    amount: MovedText
     references: dict[str, str]
 
 
@@ -75,9 +96,16 @@ class Outcome(Breakdown):
     status: StatusName
     reason: Annotated[str, Field(description="Why, for machines: stable words; new ones may be added.")]
     statustext: Annotated[str, Field(description="Why, for people.")]
-    amount: MoneyText
+    amount: MovedText
     currency: Annotated[str, Field(description="ISO 4217 code.")]
     paydate: Annotated[str, Field(json_schema_extra={"format": "date"})] | None
+    settled_by: NotRequired[
+        Annotated[SettledBy | None, Field(description="Money received, a write-off, or the funds of a wallet.")]
+    ]
+    surcharge: NotRequired[Annotated[MovedText, Field(description="Paid beside the amount, such as a card fee.")]]
+    cancels: NotRequired[
+        Annotated[Cancelled | None, Field(description="The payment named, where this tells of a cancellation.")]
+    ]
     lines: list[OutcomeLine]
     response: Annotated[dict[str, JsonValue], Field(description="The answer in the source's own shape.")]
     errors: Annotated[list[FieldError], Field(description="What is wrong with an invalid registration.")]

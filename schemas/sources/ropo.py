@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, model_validator
 from schemas.fields import Date, IntegerId, Name, Text, WireModel, at_least_one_of
 from schemas.money import Amount, to_minor
 from schemas.outcome import Outcome, Status
-from schemas.registration import Identifier, IdentifierKind, Line, Registration
+from schemas.registration import Defaults, Identifier, IdentifierKind, Line, Registration
 from schemas.sources.source import ResponseValue, Source
 
 LOOKUP_ORDER: tuple[IdentifierKind, ...] = ("billcode", "jobid", "billnum")
@@ -50,18 +50,18 @@ class RopoPayment(WireModel):
         return self
 
 
-def to_registration(message: RopoPayment, company_currency: str) -> Registration:
+def to_registration(message: RopoPayment, defaults: Defaults) -> Registration:
     """Return the registration that the message asks for. Ropo names no currency: it is the company's."""
     given = ((kind, getattr(message, kind)) for kind in LOOKUP_ORDER)
     line = Line(
         identifiers=tuple(Identifier(kind, str(value)) for kind, value in given if value is not None),
-        amount_minor=to_minor(message.amount, company_currency, "amount"),
+        amount_minor=to_minor(message.amount, defaults.currency, "amount"),
         references={} if message.creditnotebillnum is None else {"creditnotebillnum": message.creditnotebillnum},
     )
     details = {"identifier": message.identifier, "description": message.description}
     return Registration(
         source=ROPO.message_type,
-        currency=company_currency,
+        currency=defaults.currency,
         states_currency=False,
         paydate=message.paydate,
         lines=(line,),
@@ -70,7 +70,7 @@ def to_registration(message: RopoPayment, company_currency: str) -> Registration
     )
 
 
-def response(outcome: Outcome, _registration: Registration | None) -> dict[str, ResponseValue]:
+def response(outcome: Outcome, _message: RopoPayment | None) -> dict[str, ResponseValue]:
     """Return Ropo's answer: the breakdown with amounts as numbers, and what happened."""
     answer: dict[str, ResponseValue] = {
         "jobid": outcome["jobid"],
@@ -98,6 +98,6 @@ ROPO = Source(
     message_type="ropo.payment.v1",
     model=RopoPayment,
     key_field=None,
-    to_registration=to_registration,
+    meaning=to_registration,
     response=response,
 )

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from datetime import date
 
 import pytest
 from hypothesis import given, settings
@@ -16,9 +17,10 @@ from schemas.limits import FIELD_ERRORS_MAX
 from worker.domain.errors import DeadLetterReason, RefusedError
 from worker.domain.message import Message
 from worker.domain.policy import Policy
-from worker.domain.request import read_invoice, read_request
+from worker.domain.request import read_request, read_statement
 
 POLICY = Policy(company="acme", currency="EUR")
+TODAY = date(2017, 10, 11)
 ROPO = "ropo.payment.v1"
 PUT = "invoice.put.v1"
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -147,9 +149,10 @@ def entered(enter: Callable[[Message, Policy], object], message: Message) -> Dea
 def test_at_the_door_only_what_is_no_json_remains_without_an_answer(body: bytes) -> None:
     """A registration that is invalid but has a key comes in, since it is to be answered; a statement has no answer."""
     is_json = not isinstance(read(ROPO, body), MalformedJsonError)
-    assert entered(read_request, as_message(ROPO, body)) == (None if is_json else DeadLetterReason.MALFORMED_JSON)
+    registered = entered(lambda message, policy: read_request(message, policy, TODAY), as_message(ROPO, body))
+    assert registered == (None if is_json else DeadLetterReason.MALFORMED_JSON)
     invalid = DeadLetterReason.INVALID if isinstance(read(PUT, body), InvalidMessageError) else None
-    assert entered(read_invoice, as_message(PUT, body)) == (invalid if is_json else DeadLetterReason.MALFORMED_JSON)
+    assert entered(read_statement, as_message(PUT, body)) == (invalid if is_json else DeadLetterReason.MALFORMED_JSON)
 
 
 def refusal(message_type: str, members: str) -> str:
@@ -188,7 +191,7 @@ def test_what_is_no_amount_is_refused_by_name(amount: str) -> None:
 @pytest.mark.parametrize("amount", ["0.001", '"0.001"', "710.000", '"1e-3"'])
 def test_an_amount_with_more_digits_than_the_currency_is_refused_never_rounded(amount: str) -> None:
     body = f'{{"amount": {amount}, "paydate": "2017-10-10", "billcode": "1234567"}}'.encode()
-    request = read_request(as_message(ROPO, body), POLICY)
+    request = read_request(as_message(ROPO, body), POLICY, TODAY)
     assert request.errors == ({"field": "amount", "message": "has more than the 2 decimal digits of EUR"},)
 
 
@@ -247,5 +250,5 @@ def test_what_is_no_json_is_refused_whatever_message_it_was_to_be(body: bytes) -
     with pytest.raises(MalformedJsonError):
         read_json(body)
     with pytest.raises(RefusedError) as refused:
-        read_request(as_message(ROPO, body), POLICY)
+        read_request(as_message(ROPO, body), POLICY, TODAY)
     assert refused.value.reason is DeadLetterReason.MALFORMED_JSON

@@ -4,7 +4,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.builders import a_message, a_policy
+from tests.builders import TODAY, a_message, a_policy
 from worker.domain.request import Request, read_request
 
 NAMES = st.sampled_from(["a", "b", "1", "01", "ä"])
@@ -39,7 +39,7 @@ def near_bodies(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def read(body: dict[str, Any]) -> Request:
-    return read_request(a_message(json.dumps(body).encode()), a_policy())
+    return read_request(a_message(json.dumps(body).encode()), a_policy(), TODAY)
 
 
 @given(near_bodies() | st.tuples(BODIES, BODIES))

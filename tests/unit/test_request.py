@@ -9,24 +9,26 @@ from typing import Any
 import pytest
 
 from schemas.catalog import KEY_HEADER
+from schemas.invoice import InvoicePut
 from schemas.limits import BODY_BYTES_MAX
 from schemas.sources import SOURCES
-from tests.builders import COMPANY, a_message, a_policy, body, with_key
+from schemas.wallet import WalletPut
+from tests.builders import COMPANY, TODAY, a_message, a_policy, body, with_key
 from worker.domain.errors import DeadLetterReason, RefusedError
 from worker.domain.message import Message, ReturnAddress
 from worker.domain.policy import Policy
-from worker.domain.request import Request, read_invoice, read_request
+from worker.domain.request import Request, read_request, read_statement
 
 POLICY = a_policy()
 
 
 def read(message: Message, policy: Policy | None = POLICY) -> Request:
-    return read_request(message, policy)
+    return read_request(message, policy, TODAY)
 
 
 def refusal(message: Message, policy: Policy | None = POLICY) -> RefusedError:
     with pytest.raises(RefusedError) as refused:
-        read_request(message, policy)
+        read_request(message, policy, TODAY)
     return refused.value
 
 
@@ -36,7 +38,7 @@ def test_a_message_becomes_a_request_of_the_company_in_its_routing_key() -> None
     assert (request.company, request.key, request.identity) == (COMPANY, "key-1", (COMPANY, "key-1"))
     assert request.source is SOURCES["ropo.payment.v1"]
     assert request.registration is not None
-    assert request.registration.amount_minor == 71000
+    assert request.registration.known_amount_minor == 71000
     assert request.body == message.body
     assert (request.errors, request.reconsidered, request.return_address) == ((), False, ReturnAddress())
 
@@ -320,14 +322,23 @@ PUT = {"billcode": "1234567", "capital": "710.00", "version": 1}
 
 @pytest.mark.parametrize("name", [None, "invoice.put.v1"])
 def test_an_invoice_is_read(name: str | None) -> None:
-    put = read_invoice(invoice(PUT, type=name, message_id=None), POLICY)
+    put = read_statement(invoice(PUT, type=name, message_id=None), POLICY)
+    assert isinstance(put, InvoicePut)
     assert (put.billcode, put.capital, put.version, put.state) == ("1234567", Decimal("710.00"), 1, "OPEN")
+
+
+def test_a_wallet_comes_the_same_way_under_a_type_of_its_own() -> None:
+    put = read_statement(invoice({"number": "W1", "unconditional": 5, "version": 1}, type="wallet.put.v1"), POLICY)
+    assert isinstance(put, WalletPut)
+    assert put.names() == (("number", "W1"),)
+    assert put.unconditional == 5
 
 
 @pytest.mark.parametrize(
     ("message", "policy", "reason"),
     [
         (invoice(PUT), None, DeadLetterReason.UNKNOWN_COMPANY),
+        (invoice(PUT, type="wallet.put.v1"), POLICY, DeadLetterReason.INVALID),
         (invoice(PUT, type="ropo.payment.v1"), POLICY, DeadLetterReason.UNKNOWN_TYPE),
         (invoice(PUT, content_type="text/csv"), POLICY, DeadLetterReason.UNSUPPORTED_CONTENT_TYPE),
         (replace(invoice(PUT), body=b"{"), POLICY, DeadLetterReason.MALFORMED_JSON),
@@ -336,6 +347,7 @@ def test_an_invoice_is_read(name: str | None) -> None:
     ],
     ids=[
         "unknown company",
+        "invoice for a wallet",
         "registration",
         "content type",
         "no JSON",
@@ -347,16 +359,16 @@ def test_an_invoice_that_cannot_be_read_is_refused(
     message: Message, policy: Policy | None, reason: DeadLetterReason
 ) -> None:
     with pytest.raises(RefusedError) as refused:
-        read_invoice(message, policy)
+        read_statement(message, policy)
     assert refused.value.reason is reason
 
 
 def test_an_invalid_invoice_is_refused_field_by_field() -> None:
     with pytest.raises(RefusedError) as refused:
-        read_invoice(invoice({"billcode": 5, "capital": -1, "state": "open"}), POLICY)
+        read_statement(invoice({"billcode": 5, "capital": -1, "state": "open"}), POLICY)
     assert [error["field"] for error in refused.value.errors] == ["billcode", "capital", "state", "version"]
 
 
 def test_a_registrations_type_is_told_to_be_no_invoice() -> None:
-    with pytest.raises(RefusedError, match=r"one of invoice\.put\.v1$"):
-        read_invoice(invoice(PUT, type="payment.register.v1"), POLICY)
+    with pytest.raises(RefusedError, match=r"one of invoice\.put\.v1, wallet\.put\.v1$"):
+        read_statement(invoice(PUT, type="payment.register.v1"), POLICY)

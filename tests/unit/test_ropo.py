@@ -7,13 +7,23 @@ from schemas.codec import encode, parse, read_json
 from schemas.invalid import InvalidMessageError
 from schemas.registration import Identifier, Line, Registration
 from schemas.sources import SOURCES
-from schemas.sources.ropo import ROPO, RopoPayment
-from tests.builders import EXAMPLE, Books, a_line, a_policy, a_registration, a_request, an_invalid_request, an_invoice
+from schemas.sources.ropo import ROPO, RopoPayment, to_registration
+from tests.builders import (
+    DEFAULTS,
+    EXAMPLE,
+    Books,
+    a_line,
+    a_policy,
+    a_registration,
+    a_request,
+    an_invalid_request,
+    an_invoice,
+)
 from worker.domain.allocation import Components
 
 
 def read(**changes: Any) -> Registration:
-    return ROPO.to_registration(parse(RopoPayment, dict(EXAMPLE) | changes), "EUR")
+    return to_registration(parse(RopoPayment, dict(EXAMPLE) | changes), DEFAULTS)
 
 
 def response(books: Books, registration: Registration) -> dict[str, Any]:
@@ -80,7 +90,7 @@ def test_without_any_identifier_it_is_refused() -> None:
 
 def test_amount_paydate_and_an_identifier_are_all_that_is_needed() -> None:
     least = parse(RopoPayment, {"amount": 710, "paydate": "2017-10-10", "billcode": "1234567"})
-    assert ROPO.to_registration(least, "EUR") == a_registration(states_currency=False)
+    assert to_registration(least, DEFAULTS) == a_registration(states_currency=False)
 
 
 @pytest.mark.parametrize("missing", ["amount", "paydate"])
@@ -91,8 +101,8 @@ def test_amount_and_paydate_are_required(missing: str) -> None:
 
 def test_the_amount_is_in_the_companys_currency() -> None:
     message = parse(RopoPayment, dict(EXAMPLE) | {"amount": "710"})
-    registration = ROPO.to_registration(message, "JPY")
-    assert (registration.currency, registration.amount_minor) == ("JPY", 710)
+    registration = to_registration(message, DEFAULTS._replace(currency="JPY"))
+    assert (registration.currency, registration.known_amount_minor) == ("JPY", 710)
 
 
 def test_more_digits_than_the_companys_currency_has_are_refused() -> None:
