@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -12,7 +12,17 @@ from uuid import UUID
 from schemas import catalog
 from schemas.invalid import FieldError
 from schemas.invoice import InvoicePut, InvoiceState
-from schemas.registration import Identifier, Line, Registration
+from schemas.registration import (
+    AccountName,
+    Cancellation,
+    Defaults,
+    Identifier,
+    Line,
+    Registration,
+    WalletKind,
+    WalletName,
+)
+from schemas.sources.cancel import CANCEL
 from schemas.sources.ropo import ROPO
 from worker.domain.allocation import NOTHING, Components
 from worker.domain.fingerprint import fingerprint
@@ -20,7 +30,10 @@ from worker.domain.invoice import Invoice
 from worker.domain.message import Message
 from worker.domain.policy import Policy
 from worker.domain.request import Request
-from worker.domain.settlement import Held, Moment, Settled, Settlement, View, settle
+from worker.domain.settlement import Settled, Settlement, settle
+from worker.domain.verdict import Reason
+from worker.domain.view import Held, Moment, View
+from worker.domain.wallet import Wallet
 
 EXAMPLE: Mapping[str, Any] = {
     "amount": "710.00",
@@ -36,6 +49,7 @@ EXAMPLE: Mapping[str, Any] = {
 
 COMPANY = "acme"
 TODAY = date(2017, 10, 10)
+DEFAULTS = Defaults("EUR", TODAY)
 NOW = datetime(2017, 10, 10, 12, tzinfo=UTC)
 BILLCODE = Identifier("billcode", "1234567")
 BILLNUM = Identifier("billnum", "R1234567")
@@ -59,7 +73,9 @@ def a_policy(**changes: Any) -> Policy:
     return replace(Policy(company=COMPANY, currency="EUR"), **changes)
 
 
-def a_line(amount_minor: int = 71000, *identifiers: Identifier, references: Mapping[str, str] | None = None) -> Line:
+def a_line(
+    amount_minor: int | None = 71000, *identifiers: Identifier, references: Mapping[str, str] | None = None
+) -> Line:
     return Line(identifiers=identifiers or (BILLCODE,), amount_minor=amount_minor, references=references or {})
 
 
@@ -80,6 +96,8 @@ def an_invoice(
     currency: str = "EUR",
     company: str = COMPANY,
     version: int = 1,
+    due: date | None = None,
+    accounts: Iterable[AccountName] = (),
 ) -> Invoice:
     return Invoice(
         id=number,
@@ -90,6 +108,30 @@ def an_invoice(
         version=version,
         stated=Components(capital, interest, noticefee),
         allocated=allocated,
+        due_date=due,
+        **{f"account_{account.kind}": account.value for account in accounts},
+    )
+
+
+def a_wallet(
+    unconditional: int = 100000,
+    conditional: int = 0,
+    *,
+    number: int = 1,
+    names: Mapping[WalletKind, str] | None = None,
+    drawn: int = 0,
+    currency: str = "EUR",
+    company: str = COMPANY,
+) -> Wallet:
+    return Wallet(
+        id=number,
+        company=company,
+        names={"number": f"W{number}"} if names is None else names,
+        currency=currency,
+        version=1,
+        unconditional=unconditional,
+        conditional=conditional,
+        drawn=drawn,
     )
 
 
@@ -111,10 +153,23 @@ def an_invalid_request(key: str = "key-1", **changes: Any) -> Request:
     return replace(a_request(key=key), **invalid | changes)
 
 
+def a_cancel(payment_key: str = "key-1", key: str = "cancel-1", *, why: str | None = None, **changes: Any) -> Request:
+    """A request to cancel the payment of that key."""
+    cancellation = Cancellation(source=CANCEL.message_type, payment_key=payment_key, why=why)
+    plain = Request(
+        company=COMPANY, key=key, source=CANCEL, cancellation=cancellation, fingerprint=fingerprint(cancellation)
+    )
+    return replace(plain, **changes)
+
+
+def reasons(settlements: Iterable[Settlement]) -> list[Reason | str]:
+    return [item.verdict.reason if isinstance(item, Settled) else "replayed" for item in settlements]
+
+
 class Books:
     """The books in memory. Settles batches one after the other; each sees what the ones before it left."""
 
-    def __init__(self, *invoices: Invoice, policies: Sequence[Policy] = ()) -> None:
+    def __init__(self, *invoices: Invoice, wallets: Sequence[Wallet] = (), policies: Sequence[Policy] = ()) -> None:
         self.policies = {policy.company: policy for policy in policies or (a_policy(),)}
         payment_ids = itertools.count(1)
         self._event_ids = (UUID(int=number) for number in itertools.count(1))
@@ -127,15 +182,31 @@ class Books:
             invoices={invoice.id: invoice for invoice in invoices},
             named=named,
             foreign=frozenset((company, name) for company in self.policies for _, name in names).difference(named),
+            wallets={wallet.id: wallet for wallet in wallets},
+            wallets_named={
+                (wallet.company, WalletName(kind, value)): wallet.id
+                for wallet in wallets
+                for kind, value in wallet.names.items()
+            },
         )
 
     def settle(self, *requests: Request, now: datetime = NOW) -> list[Settlement]:
+        self._look_up()
         return settle(requests, self.view, self.policies, Moment(now), lambda: next(self._event_ids))
 
     def settle_one(self, request: Request, now: datetime = NOW) -> Settled:
         (settlement,) = self.settle(request, now=now)
         assert isinstance(settlement, Settled)
         return settlement
+
+    def _look_up(self) -> None:
+        """Find out anew what a worker asks the database for at the beginning of a batch."""
+        booked = [booking for name, booking in self.view.bookings.items() if not self.view.held[name].is_cancelled]
+        self.view.twins = Counter(twin for booking in booked for twin in booking.twins)
+        come = [name for name, held in self.view.held.items() if held.has_come]
+        self.view.foreign_payments = frozenset(
+            (company, key) for company in self.policies for other, key in come if other != company
+        )
 
     def open(self, number: int = 1) -> Components:
         return self.view.invoices[number].open

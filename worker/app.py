@@ -19,7 +19,7 @@ from worker.broker.intake import Intake
 from worker.broker.publisher import Publisher
 from worker.broker.replies import Replies
 from worker.domain.errors import LinkLostError
-from worker.domain.settlement import Moment
+from worker.domain.view import Moment
 from worker.health import Health, HealthServer
 from worker.lane import Lane, Processor
 from worker.limits import CONNECT_TIMEOUT_S, PENDING_POLL_S, RECONNECT_DELAY_MAX_S

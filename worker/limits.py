@@ -5,6 +5,8 @@ What comes from outside is limited in schemas/limits.py.
 
 BATCH_MESSAGES_MAX = 250
 """Messages settled in one transaction. The database alone gains nothing above 100 to 250."""
+BATCH_BYTES_MAX = 256 * 1024
+"""Bodies of a batch together. What long messages ask for takes a second or two, and the heartbeat waits for it."""
 PREFETCH_MESSAGES = 500
 """Deliveries a lane holds unacknowledged: one batch at work and one ready. A quorum queue allows 2,000."""
 RELAY_WINDOW_MESSAGES = 200

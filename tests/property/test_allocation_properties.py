@@ -3,7 +3,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.domain.allocation import AllocationOrder, Components, allocate, pro_rata
+from schemas.orders import AllocationOrder
+from worker.domain.allocation import Components, allocate, pro_rata
 
 SMALL = st.integers(0, 12)
 LARGE = st.integers(0, 10**18)

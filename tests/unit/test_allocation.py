@@ -1,7 +1,8 @@
 import pytest
 
+from schemas.orders import AllocationOrder
 from tests.builders import a_policy
-from worker.domain.allocation import AllocationOrder, Components, allocate, pro_rata
+from worker.domain.allocation import Components, allocate, pro_rata
 
 OPEN = Components(capital=500, interest=200, noticefee=100)
 

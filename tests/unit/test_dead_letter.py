@@ -110,3 +110,30 @@ def test_the_reasons_are_words_that_ops_relies_on() -> None:
         "poison",
         "delivery_limit",
     }
+
+
+COLLECTED = {"message_type": "invisible-collector.payment.v1", "message_id": "key-1", "headers": {}}
+
+
+@pytest.mark.parametrize(
+    ("content", "headers", "key"),
+    [
+        (b'{"number": "RG 1", "amount": "?"}', {}, "RG 1"),
+        (b'{"number": "RG 1"}', {"idempotency-key": "k"}, "k"),
+        (b'{"number": ""}', {}, "key-1"),
+        (b'{"number": 5}', {}, "key-1"),
+        (b'["number"]', {}, "key-1"),
+        (b'{"number": "RG', {}, "key-1"),
+    ],
+)
+def test_the_key_of_the_body_comes_after_the_header_and_before_the_message_id(
+    content: bytes, headers: dict[str, str], key: str
+) -> None:
+    assert replace(LETTER, body=content, properties=COLLECTED | {"headers": headers}).idempotency_key == key
+
+
+def test_a_letter_is_kept_byte_for_byte_but_for_what_its_source_says_is_secret() -> None:
+    content = b'{"token" : "s3cr3t",  "notes": "n"'
+    kept = replace(LETTER, body=content, properties=PROPERTIES | {"message_type": "crm-com.pay-invoice.v1"})
+    assert kept.without_secrets().body == b'{"token" : "",  "notes": "n"'
+    assert replace(LETTER, body=content).without_secrets().body == content

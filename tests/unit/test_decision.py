@@ -1,48 +1,21 @@
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import date, timedelta
-from itertools import combinations
 
 import pytest
 
-from schemas.invoice import InvoiceState
+from schemas.orders import AllocationOrder
 from schemas.outcome import Status
 from schemas.registration import Identifier, Registration
 from tests.builders import TODAY, a_line, a_policy, a_registration, an_invoice
-from worker.domain.allocation import NOTHING, AllocationOrder, Components
+from tests.unit.decisions import judge, told
+from worker.domain.allocation import NOTHING, Components
 from worker.domain.invoice import Invoice
 from worker.domain.matching import Mismatch
-from worker.domain.policy import DuplicateCheck, Overpayment, Policy, Treatment
-from worker.domain.verdict import Reason, Twin, Verdict, decide, unbooked
+from worker.domain.policy import DuplicateCheck, Overpayment, Treatment
+from worker.domain.verdict import Reason, Twin, unbooked
 
 TOMORROW = TODAY + timedelta(days=1)
 TWIN = Twin(invoice_id=1, paydate=TODAY, amount_minor=71000, payment_type=None)
-
-
-def judge(
-    registration: Registration | None = None,
-    matches: Sequence[Invoice | Mismatch] | None = None,
-    policy: Policy | None = None,
-    *,
-    may_await: bool = False,
-    twins: frozenset[Twin] = frozenset(),
-) -> Verdict:
-    return decide(
-        registration or a_registration(),
-        [an_invoice()] if matches is None else matches,
-        policy or a_policy(),
-        TODAY,
-        may_await=may_await,
-        twins=twins,
-    )
-
-
-def told(verdict: Verdict) -> tuple[Status, Reason]:
-    """The status and reason; also that a refusal changes nothing."""
-    if not verdict.is_booked:
-        assert all(line.allocation == NOTHING and line.after == line.before for line in verdict.lines)
-        assert all(line.unfocused == line.line.amount_minor for line in verdict.lines)
-    return verdict.status, verdict.reason
 
 
 def test_what_is_open_is_booked() -> None:
@@ -281,145 +254,19 @@ def test_a_line_of_zero_among_others_is_booked_with_them() -> None:
     assert judge(two_lines(0, 300), [an_invoice(), OTHER]).is_booked
 
 
+def test_a_line_of_zero_has_no_twin() -> None:
+    """Else two payments that share their totals among the same invoices would be twins by what they do not pay."""
+    policy = a_policy(duplicates=DuplicateCheck.REJECT)
+    twins = frozenset({TWIN._replace(amount_minor=0)})
+    assert judge(two_lines(0, 300), [an_invoice(), OTHER], policy, twins=twins).reason is Reason.BOOKED
+
+
 def test_a_refusal_tells_what_is_open_on_the_invoices_it_knows() -> None:
     lines = unbooked(two_lines(700, 300), [Mismatch.NOT_FOUND, OTHER])
     assert [(line.invoice, line.before, line.unfocused) for line in lines] == [
         (None, NOTHING, 700),
         (OTHER, Components(5000), 300),
     ]
-
-
-# Where several rules apply, the first of them decides.
-
-
-@dataclass
-class Situation:
-    amount: int = 71000
-    payment_type: str | None = None
-    paydate: date = TODAY
-    closed_until: date | None = None
-    treat: dict[str, Treatment] = field(default_factory=dict)
-    mismatch: Mismatch | None = None
-    currency: str = "EUR"
-    state: InvoiceState = "OPEN"
-    capital: int = 71000
-    duplicates: DuplicateCheck = DuplicateCheck.OFF
-    overpayment: Overpayment = Overpayment.KEEP
-
-    def verdict(self) -> Verdict:
-        policy = a_policy(
-            treat=self.treat,
-            books_closed_until=self.closed_until,
-            duplicates=self.duplicates,
-            overpayment=self.overpayment,
-        )
-        invoice = an_invoice(self.capital, currency=self.currency, state=self.state)
-        registration = a_registration(a_line(self.amount), payment_type=self.payment_type, paydate=self.paydate)
-        twin = Twin(1, self.paydate, self.amount, self.payment_type)
-        return judge(registration, [self.mismatch or invoice], policy, twins=frozenset({twin}))
-
-
-Rule = tuple[Reason, Callable[[Situation], Situation]]
-UNSEEN: list[Rule] = [
-    (Reason.AMOUNT_ZERO, lambda s: replace(s, amount=0)),
-    (Reason.TYPE_MUTED, lambda s: replace(s, payment_type="muted", treat={"muted": Treatment.IGNORE})),
-    (Reason.PERIOD_CLOSED, lambda s: replace(s, closed_until=TOMORROW)),
-    (Reason.PAYDATE_IN_FUTURE, lambda s: replace(s, paydate=TOMORROW)),
-]
-UNFOUND: list[Rule] = [(Reason.INVOICE_NOT_FOUND, lambda s: replace(s, mismatch=Mismatch.NOT_FOUND))]
-FOUND: list[Rule] = [
-    (Reason.WRONG_CURRENCY, lambda s: replace(s, currency="USD")),
-    (Reason.INVOICE_CANCELLED, lambda s: replace(s, state="CANCELLED")),
-    (Reason.DUPLICATE, lambda s: replace(s, duplicates=DuplicateCheck.REJECT)),
-    (Reason.INVOICE_CLOSED, lambda s: replace(s, capital=0)),
-    (Reason.OVERPAYMENT, lambda s: replace(s, capital=min(s.capital, 1000), overpayment=Overpayment.REJECT)),
-]
-PAIRS = [*combinations(UNSEEN + UNFOUND, 2), *combinations(UNSEEN + FOUND, 2)]
-
-
-@pytest.mark.parametrize(("first", "second"), PAIRS, ids=[f"{first[0]} before {second[0]}" for first, second in PAIRS])
-def test_of_two_rules_that_apply_the_earlier_decides(first: Rule, second: Rule) -> None:
-    assert first[1](Situation()).verdict().reason is first[0]
-    if first[0] is not Reason.AMOUNT_ZERO:
-        assert second[1](Situation()).verdict().reason is second[0]
-    assert first[1](second[1](Situation())).verdict().reason is first[0]
-
-
-def test_every_reason_that_can_be_decided_here_is_reached_by_a_test_above() -> None:
-    """Two are decided before: what cannot be read, and a key that is taken."""
-    decided_before = {Reason.INVALID, Reason.IDEMPOTENCY_CONFLICT}
-    by_match = {
-        judge(matches=[mismatch], may_await=may_await).reason for mismatch in Mismatch for may_await in (True, False)
-    }
-    by_type = {
-        judge(a_registration(payment_type="x"), policy=a_policy(treat={"x": treatment})).reason
-        for treatment in Treatment
-    }
-    by_twin = {judge(policy=a_policy(duplicates=check), twins=frozenset({TWIN})).reason for check in DuplicateCheck}
-    by_rule = {reason for reason, _ in UNSEEN + UNFOUND + FOUND}
-    assert decided_before | by_match | by_type | by_twin | by_rule == set(Reason)
-
-
-def test_the_reasons_are_words_that_downstream_relies_on() -> None:
-    assert {reason.value for reason in Reason} == {
-        "booked",
-        "booked_possible_duplicate",
-        "invalid",
-        "idempotency_conflict",
-        "amount_zero",
-        "type_muted",
-        "type_settlement",
-        "type_settlement_refund",
-        "period_closed",
-        "paydate_in_future",
-        "invoice_awaited",
-        "invoice_not_found",
-        "invoice_of_another_company",
-        "identifiers_disagree",
-        "wrong_currency",
-        "invoice_cancelled",
-        "invoice_closed",
-        "duplicate",
-        "overpayment",
-    }
-
-
-TEXTS: list[tuple[Verdict, str]] = [
-    (judge(), "The payment has been booked"),
-    (
-        judge(policy=a_policy(duplicates=DuplicateCheck.FLAG), twins=frozenset({TWIN})),
-        "The payment has been booked; it may be a duplicate",
-    ),
-    (
-        judge(policy=a_policy(duplicates=DuplicateCheck.REJECT), twins=frozenset({TWIN})),
-        "A payment of this invoice, date, amount and type is booked under another key",
-    ),
-    (judge(a_registration(a_line(0))), "The amount is zero"),
-    (judge(a_registration(paydate=TOMORROW)), "The payment date lies in the future; it is booked on that day"),
-    (judge(matches=[Mismatch.NOT_FOUND]), "No invoice under the identifiers given"),
-    (judge(matches=[Mismatch.NOT_FOUND], may_await=True), "No such invoice yet; it is awaited"),
-    (judge(matches=[Mismatch.FOREIGN]), "The invoice belongs to another company"),
-    (judge(matches=[Mismatch.DISAGREE]), "The identifiers do not all name the same invoice"),
-    (judge(matches=[an_invoice(state="CANCELLED")]), "The invoice is cancelled"),
-    (judge(matches=[an_invoice(state="CLOSED")]), "The invoice is closed"),
-    (
-        judge(a_registration(a_line(71001), refuses_overpayment=True)),
-        "The amount is more than is open on the invoice",
-    ),
-    *(
-        (judge(a_registration(payment_type="x"), policy=a_policy(treat={"x": treatment})), text)
-        for treatment, text in (
-            (Treatment.ROPO, "The payment runs through the collector's settlement flow"),
-            (Treatment.ROPO_REFUND, "The payment is a refund of the collector's settlement flow"),
-            (Treatment.IGNORE, "The company leaves payments of this type out"),
-        )
-    ),
-]
-
-
-@pytest.mark.parametrize(("verdict", "text"), TEXTS, ids=[str(verdict.reason) for verdict, _ in TEXTS])
-def test_people_are_told_in_a_sentence(verdict: Verdict, text: str) -> None:
-    assert verdict.text == text
 
 
 def test_each_line_has_its_match() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from schemas.codec import read_json
 from schemas.outcome import Breakdown
-from schemas.registration import Identifier, Line
+from schemas.registration import IDENTIFIER_KINDS, Identifier, Line
 from tests.builders import (
     BILLCODE,
     BILLNUM,
@@ -40,7 +40,8 @@ def outcome_of(*lines: Line, invoices: tuple[Invoice, ...]) -> dict[str, Any]:
 
 
 def test_an_outcome_tells_all_of_a_booked_payment() -> None:
-    invoice = an_invoice(60000, 10000, 500, names=NAMES, allocated=Components(interest=2500))
+    names = (*NAMES, *(Identifier(kind, f"its {kind}") for kind in IDENTIFIER_KINDS[3:]))
+    invoice = an_invoice(60000, 10000, 500, names=names, allocated=Components(interest=2500))
     request = a_request(a_registration(a_line(references={"creditnotebillnum": "26251"})))
     told = outcome(request, invoice)
     breakdown = {
@@ -58,6 +59,12 @@ def test_an_outcome_tells_all_of_a_booked_payment() -> None:
         "focusedtonoticefee": "5.00",
         "unfocused": "30.00",
         "invoicestate": "CLOSED",
+        "reference_number": "its reference_number",
+        "back_office_code": "its back_office_code",
+        "external_id": "its external_id",
+        "writtenoffcapital": "0.00",
+        "writtenoffinterest": "0.00",
+        "writtenoffnoticefee": "0.00",
     }
     assert told.pop("response")["statusid"] == 6
     assert told == {
@@ -74,6 +81,9 @@ def test_an_outcome_tells_all_of_a_booked_payment() -> None:
         "amount": "710.00",
         "currency": "EUR",
         "paydate": "2017-10-10",
+        "settled_by": "money",
+        "surcharge": "0.00",
+        "cancels": None,
         "lines": [{"amount": "710.00", **breakdown, "references": {"creditnotebillnum": "26251"}}],
         "errors": [],
         **breakdown,
@@ -118,6 +128,7 @@ def test_an_invalid_request_is_told_with_its_errors_and_amounts_of_zero() -> Non
     assert told["errors"] == [{"field": "amount", "message": "must be a finite number"}]
     assert (told["statusid"], told["status"], told["reason"]) == (1, "FAIL", "invalid")
     assert (told["paydate"], told["lines"], told["currency"], told["amount"]) == (None, [], "KWD", "0.000")
+    assert (told["settled_by"], told["surcharge"], told["cancels"]) == (None, "0.000", None)
     assert {name: told[name] for name in AMOUNTS} == dict.fromkeys(AMOUNTS, "0.000")
 
 
@@ -189,7 +200,7 @@ def test_what_is_told_is_what_was_handed_in() -> None:
         compose(
             a_request(key="another", company="other"),
             settled.verdict,
-            currency="EUR",
+            settled.terms,
             event_id=event_id,
             occurred_at=datetime(2020, 2, 29, tzinfo=UTC),
             payment_id=2**62,

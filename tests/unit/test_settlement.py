@@ -18,18 +18,16 @@ from tests.builders import (
     a_request,
     an_invalid_request,
     an_invoice,
+    reasons,
 )
 from worker.domain.allocation import NOTHING, Components
 from worker.domain.policy import DuplicateCheck, IdentifierRule, Overpayment
-from worker.domain.settlement import Held, Moment, Replayed, Settled, Settlement, settle
+from worker.domain.settlement import Replayed, Settled, settle
 from worker.domain.verdict import Reason
+from worker.domain.view import Held, Moment
 
 SECOND = timedelta(seconds=1)
 AWAITING = a_policy(await_invoice_s=60)
-
-
-def reasons(settlements: list[Settlement]) -> list[Reason | str]:
-    return ["replayed" if isinstance(item, Replayed) else item.verdict.reason for item in settlements]
 
 
 # One key.

@@ -3,9 +3,9 @@
 import json
 from collections.abc import Iterable
 
+from schemas.orders import AllocationOrder, Distribution
 from worker.books.session import Connection
 from worker.books.sql import query
-from worker.domain.allocation import AllocationOrder
 from worker.domain.policy import DuplicateCheck, IdentifierRule, Overpayment, Policy, Treatment
 
 
@@ -26,6 +26,10 @@ async def read_policies(connection: Connection, companies: Iterable[str] | None 
             await_invoice_s=row["await_invoice_s"],
             hide_foreign=row["hide_foreign"],
             identifiers=IdentifierRule(row["identifiers"]),
+            distribution=Distribution(row["distribution"]),
+            tolerance_minor=row["tolerance_amount"],
+            tolerance_percent=row["tolerance_percent"],
+            gateways=frozenset(row["gateways"]),
         )
         for row in rows
     }
@@ -46,4 +50,8 @@ async def put_policy(connection: Connection, policy: Policy) -> None:
         policy.await_invoice_s,
         policy.hide_foreign,
         policy.identifiers,
+        policy.distribution,
+        policy.tolerance_minor,
+        policy.tolerance_percent,
+        sorted(policy.gateways),
     )

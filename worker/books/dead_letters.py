@@ -125,7 +125,7 @@ async def edit_dead_letter(connection: Connection, filed: FiledLetter, body: byt
     Should the edited message fail again, it is this letter that counts it. Where the very same message is a letter
     already, the database refuses: ContendedError.
     """
-    edited = replace(filed.letter, body=body)
+    edited = replace(filed.letter, body=body).without_secrets()
     await connection.execute(
-        query("edit_dead_letter"), filed.id, body, edited.identity, deed.action, deed.actor, deed.why
+        query("edit_dead_letter"), filed.id, edited.body, edited.identity, deed.action, deed.actor, deed.why
     )

@@ -11,15 +11,17 @@ from worker.domain.allocation import Components
 from worker.domain.invoice import Invoice
 
 
-async def lock_invoices(connection: Connection, wanted: Iterable[tuple[str, Identifier]]) -> list[Invoice]:
-    """Return the invoices that go by any of the names (company, identifier), locked in the order of their ids."""
+async def lock_invoices(
+    connection: Connection, wanted: Iterable[tuple[str, Identifier]], ids: Iterable[int] = ()
+) -> list[Invoice]:
+    """Return the invoices that go by any of the names (company, identifier) or ids, locked in the order of ids."""
     companies: dict[IdentifierKind, list[str]] = {kind: [] for kind in IDENTIFIER_KINDS}
     values: dict[IdentifierKind, list[object]] = {kind: [] for kind in IDENTIFIER_KINDS}
     for company, (kind, value) in wanted:
         companies[kind].append(company)
         values[kind].append(int(value) if kind == "jobid" else value)
     columns = [column for kind in IDENTIFIER_KINDS for column in (companies[kind], values[kind])]
-    return [to_invoice(row) for row in await connection.fetch(query("lock_invoices"), *columns)]
+    return [to_invoice(row) for row in await connection.fetch(query("lock_invoices"), *columns, list(ids))]
 
 
 def named_columns(put: InvoicePut) -> tuple[object, ...]:

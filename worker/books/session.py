@@ -12,7 +12,13 @@ from worker.limits import CONNECT_TIMEOUT_S, IDLE_IN_TRANSACTION_TIMEOUT_MS, LOC
 
 Connection: TypeAlias = "asyncpg.Connection[Any]"
 
-_CONTENDED = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.UniqueViolationError)
+_CONTENDED = (
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.UniqueViolationError,
+    # A batch that books a payment and cancels it refers to a row that it does not write, if another books it first.
+    asyncpg.ForeignKeyViolationError,
+)
 _TRANSIENT = (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError)
 _AWAY_CLASSES = ("08", "25", "28", "3D", "42", "53", "57", "58", "F0", "XX")
 """SQLSTATE classes that speak of the server, the login or the schema and not of a message: connection, read-only,

@@ -11,7 +11,7 @@ from pamqp.commands import Basic
 from worker.broker.connection import WireChannel, link_errors
 from worker.broker.delivery import Delivery
 from worker.domain.errors import LinkLostError
-from worker.limits import CONNECT_TIMEOUT_S, SUSPECT_DELIVERIES_MIN
+from worker.limits import BATCH_BYTES_MAX, CONNECT_TIMEOUT_S, SUSPECT_DELIVERIES_MIN
 
 
 class Intake:
@@ -43,7 +43,8 @@ class Intake:
     async def take(self, messages_max: int) -> list[Delivery]:
         """Return what has been delivered, in order and as soon as there is any; nothing once the intake has ended.
 
-        A message that was in flight at several crashes comes alone. Raises LinkLostError when the channel is gone.
+        A message that was in flight at several crashes comes alone, and so does one that is as long as a batch may be.
+        Raises LinkLostError when the channel is gone.
         """
         while not self._buffer and not self._is_ending and self._lost is None:
             self._changed.clear()
@@ -51,9 +52,11 @@ class Intake:
         if self._lost is not None:
             raise LinkLostError(f"{self.queue}: {self._lost}")
         batch: list[Delivery] = []
+        batch_bytes = 0
         while self._buffer and len(batch) < messages_max:
             is_suspect = self._buffer[0].redeliveries >= SUSPECT_DELIVERIES_MIN
-            if is_suspect and batch:
+            batch_bytes += len(self._buffer[0].body)
+            if batch and (is_suspect or batch_bytes > BATCH_BYTES_MAX):
                 break
             batch.append(self._buffer.popleft())
             if is_suspect:

@@ -15,6 +15,7 @@ _COMMANDS: Final = {
     "doctor": ("doctor", "Check settings, servers, schema and topology, and say what to do."),
     "companies": ("companies", "Companies and their policies."),
     "invoices": ("invoices", "Import and show invoices."),
+    "wallets": ("wallets", "Put and show wallets."),
     "publish": ("publish", "Publish messages, as an upstream does."),
     "outcomes": ("outcomes", "Follow outcomes, as a downstream does, or resend a period."),
     "payments": ("payments", "Show payments."),

@@ -2,16 +2,17 @@
 
 import asyncio
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import click
 
-from schemas.money import MINOR_DIGITS
+from schemas.money import MINOR_DIGITS, read_amount, read_percent, to_minor, to_text
+from schemas.orders import AllocationOrder, Distribution
 from worker.books.companies import put_policy, read_policies
 from worker.cli.parameters import COMPANY, DAY, TEXT, choice, pairs
 from worker.cli.servers import books, policy_of
 from worker.cli.terminal import json_option, print_record, print_records
-from worker.domain.allocation import AllocationOrder
 from worker.domain.policy import DuplicateCheck, IdentifierRule, Overpayment, Policy, Treatment
 
 AWAIT_SECONDS_MAX = 10 * 366 * 24 * 3600
@@ -73,6 +74,30 @@ def companies() -> None:
     show_default=True,
     help="Whether the first identifier that matches decides, or all must agree.",
 )
+@click.option(
+    "--distribution",
+    type=choice(Distribution),
+    default=Distribution.OLDEST_DUE.value,
+    show_default=True,
+    help="Which of several invoices is paid first, where a payment names no amount for each.",
+)
+@click.option(
+    "--tolerance-amount",
+    type=TEXT,
+    metavar="AMOUNT",
+    help="Write off what a payment leaves open of an invoice, up to this; with both limits the stricter wins.",
+)
+@click.option(
+    "--tolerance-percent", type=TEXT, metavar="PERCENT", help="Likewise, up to this much of what was open before."
+)
+@click.option(
+    "--gateway",
+    "gateways",
+    type=TEXT,
+    multiple=True,
+    metavar="NAME",
+    help="A payment method or type that charges through a gateway, which is refused here.",
+)
 @json_option
 def put(
     *,
@@ -87,6 +112,10 @@ def put(
     await_invoice_s: int,
     hide_foreign: bool,
     identifiers: str,
+    distribution: str,
+    tolerance_amount: str | None,
+    tolerance_percent: str | None,
+    gateways: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Create COMPANY, or replace its whole policy: what is not said here is the default again."""
@@ -104,8 +133,26 @@ def put(
         await_invoice_s=await_invoice_s,
         hide_foreign=hide_foreign,
         identifiers=IdentifierRule(identifiers),
+        distribution=Distribution(distribution),
+        tolerance_minor=_tolerance_minor(tolerance_amount, currency),
+        tolerance_percent=_tolerance_percent(tolerance_percent),
+        gateways=frozenset(gateways),
     )
     print_record(_record(asyncio.run(_put(policy))), as_json=as_json)
+
+
+def _tolerance_minor(text: str | None, currency: str) -> int | None:
+    try:
+        return None if text is None else to_minor(read_amount(text), currency, "it")
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--tolerance-amount") from None
+
+
+def _tolerance_percent(text: str | None) -> Decimal | None:
+    try:
+        return None if text is None else read_percent(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--tolerance-percent") from None
 
 
 @companies.command("list")
@@ -141,4 +188,10 @@ def _record(policy: Policy) -> dict[str, Any]:
         "await_invoice_s": policy.await_invoice_s,
         "hide_foreign": policy.hide_foreign,
         "identifiers": policy.identifiers,
+        "distribution": policy.distribution,
+        "tolerance_amount": (
+            to_text(policy.tolerance_minor, policy.currency) if policy.tolerance_minor is not None else None
+        ),
+        "tolerance_percent": format(policy.tolerance_percent, "f") if policy.tolerance_percent is not None else None,
+        "gateways": sorted(policy.gateways),
     }

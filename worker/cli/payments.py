@@ -51,20 +51,28 @@ async def _find(key: str, company: str) -> dict[str, Any]:
         "amount": to_text(payment["amount"], currency),
         "unfocused": to_text(payment["unfocused"], currency),
         "currency": currency,
+        "surcharge": to_text(payment["surcharge"], currency),
+        "settled_by": payment["settled_by"],
+        "wallet": payment["wallet"],
         "paydate": payment["paydate"],
         "type": payment["payment_type"],
+        "details": json.loads(payment["details"] or "{}"),
         "created_at": payment["created_at"],
         "updated_at": payment["updated_at"],
         "wake_at": payment["wake_at"],
         "event_id": payment["event_id"],
+        "is_cancelled": payment["is_cancelled"],
+        "cancelled_by": payment["cancelled_by"],
+        "cancels": payment["cancels"],
         "allocations": [_allocation(row, currency) for row in allocations],
-        "outcome": read_json(payment["outcome"]),
+        "outcome": read_json(payment["outcome"]) if payment["outcome"] is not None else None,
     }
 
 
 def _allocation(row: Mapping[str, Any], currency: str) -> dict[str, Any]:
     return {
         "line": row["line"],
+        "entry": row["entry"],
         "amount": to_text(row["amount"], currency),
         **{name: to_text(row[f"to_{name}"], currency) for name in ("capital", "interest", "noticefee")},
         "references": json.loads(row["line_references"] or "{}"),

@@ -1,7 +1,8 @@
 """How an amount is allocated to capital, interest and notice fees. All amounts are minor units."""
 
-from enum import StrEnum
 from typing import NamedTuple, Self
+
+from schemas.orders import AllocationOrder
 
 
 class Components(NamedTuple):
@@ -27,21 +28,6 @@ class Components(NamedTuple):
 
 
 NOTHING = Components()
-
-
-class AllocationOrder(StrEnum):
-    """In which order the components are paid. The name says the order; each has its source in law or practice."""
-
-    NOTICEFEE_INTEREST_CAPITAL = "noticefee-interest-capital"
-    """Costs, interest, principal: BGB §367(1), PECL 7:109, UNIDROIT 6.1.12. The default."""
-    NOTICEFEE_CAPITAL_INTEREST = "noticefee-capital-interest"
-    """Costs, principal, interest: BGB §497(3), consumer loans."""
-    INTEREST_CAPITAL_NOTICEFEE = "interest-capital-noticefee"
-    INTEREST_NOTICEFEE_CAPITAL = "interest-noticefee-capital"
-    CAPITAL_INTEREST_NOTICEFEE = "capital-interest-noticefee"
-    """What a creditor expects of money that reached its own account: the preset for the type `directpayment`."""
-    PRO_RATA = "pro-rata"
-    """In proportion to what is open, by largest remainder."""
 
 
 def allocate(amount: int, open_amounts: Components, order: AllocationOrder) -> Components:

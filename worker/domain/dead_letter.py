@@ -2,12 +2,14 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from schemas import catalog
+from schemas.codec import read_json
 from schemas.fields import storable
-from schemas.invalid import FieldError
+from schemas.invalid import FieldError, MalformedJsonError
+from schemas.sources import SOURCES, without_secrets
 from worker.domain.errors import DeadLetterReason
 
 
@@ -46,10 +48,31 @@ class DeadLetter:
 
     @property
     def idempotency_key(self) -> str | None:
-        """The key in the properties, where one could be read."""
+        """The key that the message came under, where one can be read: of the header, the body, or message_id."""
         headers = self.properties.get("headers")
         header = headers.get(catalog.KEY_HEADER) if isinstance(headers, dict) else None
-        return _text(header) or _text(self.properties.get("message_id"))
+        return _text(header) or self._natural_key() or _text(self.properties.get("message_id"))
+
+    def _natural_key(self) -> str | None:
+        source = SOURCES.get(self.type or "")
+        if source is None or source.key_field is None:
+            return None
+        try:
+            said = read_json(self.body)
+        except MalformedJsonError:
+            return None
+        return _text(said.get(source.key_field)) if isinstance(said, dict) else None
+
+    def without_secrets(self) -> "DeadLetter":
+        """Return the letter as it may be kept: byte for byte, but for what its source says is never to be stored.
+
+        A letter of an unknown type, or of none, may be any source's.
+        """
+        source = SOURCES.get(self.type or "")
+        body = self.body
+        for each in SOURCES.values() if source is None else (source,):
+            body = without_secrets(body, each)
+        return replace(self, body=body)
 
 
 def _text(value: object) -> str | None:

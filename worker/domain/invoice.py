@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from schemas.invoice import InvoiceState
-from schemas.registration import Identifier, IdentifierKind
+from schemas.registration import AccountName, Identifier, IdentifierKind
 from worker.domain.allocation import Components
 
 
@@ -42,6 +42,16 @@ class Invoice:
         """Say whether the identifier names this invoice."""
         return self.identifiers.get(identifier.kind) == identifier.value
 
+    def belongs_to(self, account: AccountName) -> bool:
+        """Say whether the invoice is known to belong to the account."""
+        held = {"id": self.account_id, "number": self.account_number, "name": self.account_name}
+        return held[account.kind] == account.value
+
     def booked(self, allocation: Components) -> "Invoice":
-        """Return the invoice after the allocation."""
-        return replace(self, allocated=self.allocated.plus(allocation))
+        """Return the invoice after the allocation. A counter-entry, below zero, opens again one that was closed."""
+        reopens = self.stated_state == "CLOSED" and allocation.total < 0
+        return replace(
+            self,
+            allocated=self.allocated.plus(allocation),
+            stated_state="OPEN" if reopens else self.stated_state,
+        )

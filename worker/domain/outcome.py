@@ -1,32 +1,45 @@
 """From a verdict to the event that tells of it."""
 
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
-from typing import cast
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import NamedTuple, cast
 from uuid import UUID
 
 from pydantic import JsonValue
 
 from schemas.codec import encode
 from schemas.money import to_text
-from schemas.outcome import Breakdown, Outcome, OutcomeLine
-from schemas.registration import Identifier, Line
+from schemas.outcome import Breakdown, Cancelled, Outcome, OutcomeLine
+from schemas.registration import IdentifierKind, SettledBy
 from worker.domain.allocation import NOTHING, Components
 from worker.domain.request import Request
-from worker.domain.verdict import LineVerdict, Verdict
+from worker.domain.verdict import CancelledPayment, LineVerdict, Verdict
+
+
+class Terms(NamedTuple):
+    """What an outcome says of its payment beside the verdict; of an invalid one nothing is known but the currency."""
+
+    currency: str
+    paydate: date | None = None
+    payment_type: str | None = None
+    settled_by: SettledBy | None = None
 
 
 def compose(
-    request: Request, verdict: Verdict, *, currency: str, event_id: UUID, occurred_at: datetime, payment_id: int
+    request: Request,
+    verdict: Verdict,
+    terms: Terms,
+    *,
+    event_id: UUID,
+    occurred_at: datetime,
+    payment_id: int,
+    tells_lines: bool = True,
 ) -> bytes:
     """Return the outcome event's bytes, the source's own response included.
 
-    currency: the company's, in which an invalid request is answered.
+    tells_lines: False leaves out what each line came to, and tells the sums alone.
     """
-    registration = request.registration
-    if registration is not None:
-        currency = registration.currency
-    amount_minor = registration.amount_minor if registration is not None else 0
+    currency = terms.currency
     outcome: Outcome = {
         "event_id": str(event_id),
         "occurred_at": occurred_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
@@ -38,23 +51,30 @@ def compose(
         "status": verdict.status.name,
         "reason": verdict.reason.value,
         "statustext": verdict.text,
-        "amount": to_text(amount_minor, currency),
+        "amount": to_text(verdict.amount_minor, currency),
         "currency": currency,
-        "paydate": registration.paydate.isoformat() if registration is not None else None,
-        "lines": [_told(line, currency) for line in verdict.lines],
+        "paydate": terms.paydate.isoformat() if terms.paydate is not None else None,
+        "settled_by": terms.settled_by,
+        "surcharge": to_text(verdict.surcharge_minor, currency),
+        "cancels": _cancelled(verdict.cancels),
+        "lines": [_told(line, currency) for line in verdict.lines] if tells_lines else [],
         "errors": list(request.errors),
         "response": {},
         **_summed(verdict.lines, currency),
     }
     # Amounts of the response are Decimals until they are encoded, which JsonValue does not know.
-    outcome["response"] = cast("dict[str, JsonValue]", request.source.response(outcome, registration))
+    outcome["response"] = cast("dict[str, JsonValue]", request.source.response(outcome, request.message))
     return encode(outcome)
+
+
+def _cancelled(named: CancelledPayment | None) -> Cancelled | None:
+    return {"payment_id": named.payment_id, "idempotency_key": named.key} if named is not None else None
 
 
 def _told(line: LineVerdict, currency: str) -> OutcomeLine:
     return {
-        "amount": to_text(line.line.amount_minor, currency),
-        **_breakdown(line, line.before, line.allocation, line.unfocused, currency),
+        "amount": to_text(line.amount_minor, currency),
+        **_breakdown(line, line.before, line.allocation, line.written_off, line.unfocused, currency),
         "references": dict(line.line.references),
     }
 
@@ -63,20 +83,28 @@ def _summed(lines: Sequence[LineVerdict], currency: str) -> Breakdown:
     """Return the one invoice's breakdown, or the sum over several; what was open on an invoice counts once."""
     if len(lines) == 1:
         only = lines[0]
-        return _breakdown(only, only.before, only.allocation, only.unfocused, currency)
+        return _breakdown(only, only.before, only.allocation, only.written_off, only.unfocused, currency)
     first_lines = {line.invoice.id: line for line in reversed(lines) if line.invoice is not None}
     before = _total(line.before for line in first_lines.values())
     focused = _total(line.allocation for line in lines)
+    written_off = _total(line.written_off for line in lines)
     last = lines[-1] if len(first_lines) == 1 and all(line.invoice for line in lines) else None
-    return _breakdown(last, before, focused, sum(line.unfocused for line in lines), currency)
+    return _breakdown(last, before, focused, written_off, sum(line.unfocused for line in lines), currency)
 
 
 def _breakdown(
-    line: LineVerdict | None, before: Components, focused: Components, unfocused: int, currency: str
+    line: LineVerdict | None,
+    before: Components,
+    focused: Components,
+    written_off: Components,
+    unfocused: int,
+    currency: str,
 ) -> Breakdown:
-    invoice = line.invoice if line is not None else None
-    named = invoice.identifiers if invoice is not None else _as_given(line.line if line is not None else None)
-    after = before.minus(focused)
+    invoice = line.invoice_after if line is not None else None
+    named: Mapping[IdentifierKind, str] = (
+        invoice.identifiers if invoice is not None else dict(line.line.identifiers) if line is not None else {}
+    )
+    after = before.minus(focused).minus(written_off)
     jobid = named.get("jobid")
     return {
         "jobid": int(jobid) if jobid is not None else None,
@@ -92,13 +120,14 @@ def _breakdown(
         "noticefeeafter": to_text(after.noticefee, currency),
         "focusedtonoticefee": to_text(focused.noticefee, currency),
         "unfocused": to_text(unfocused, currency),
-        "invoicestate": invoice.booked(line.allocation).state if invoice is not None and line is not None else None,
+        "invoicestate": invoice.state if invoice is not None else None,
+        "reference_number": named.get("reference_number"),
+        "back_office_code": named.get("back_office_code"),
+        "external_id": named.get("external_id"),
+        "writtenoffcapital": to_text(written_off.capital, currency),
+        "writtenoffinterest": to_text(written_off.interest, currency),
+        "writtenoffnoticefee": to_text(written_off.noticefee, currency),
     }
-
-
-def _as_given(line: Line | None) -> dict[str, str]:
-    identifiers: Iterable[Identifier] = line.identifiers if line is not None else ()
-    return {identifier.kind: identifier.value for identifier in identifiers}
 
 
 def _total(amounts: Iterable[Components]) -> Components:

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from decimal import Decimal
 from enum import StrEnum
 
-from worker.domain.allocation import AllocationOrder
+from schemas.orders import AllocationOrder, Distribution
 
 PRESET_ORDERS: Mapping[str, AllocationOrder] = {"directpayment": AllocationOrder.CAPITAL_INTEREST_NOTICEFEE}
 """Orders by payment type that hold where the company says nothing else of the type."""
@@ -46,7 +47,7 @@ class IdentifierRule(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """A company's row."""
+    """A company's row. tolerance_minor is in minor units of its currency."""
 
     company: str
     currency: str
@@ -59,6 +60,25 @@ class Policy:
     await_invoice_s: int = 0
     hide_foreign: bool = False
     identifiers: IdentifierRule = IdentifierRule.FIRST
+    distribution: Distribution = Distribution.OLDEST_DUE
+    tolerance_minor: int | None = None
+    tolerance_percent: Decimal | None = None
+    gateways: frozenset[str] = frozenset()
+    """Payment methods and types that charge through a payment gateway."""
+
+    @property
+    def has_tolerance(self) -> bool:
+        return self.tolerance_minor is not None or self.tolerance_percent is not None
+
+    def tolerates(self, remainder_minor: int, open_minor: int) -> bool:
+        """Say whether a remainder of what was open may be written off: within both limits, so the stricter wins."""
+        limits = []
+        if self.tolerance_minor is not None:
+            limits.append(remainder_minor <= self.tolerance_minor)
+        if self.tolerance_percent is not None:
+            numerator, denominator = self.tolerance_percent.as_integer_ratio()
+            limits.append(remainder_minor * 100 * denominator <= open_minor * numerator)
+        return bool(limits) and all(limits)
 
     def order_for(self, payment_type: str | None) -> AllocationOrder:
         """Return the order: the company's for the type, else the preset for the type, else the company's default."""

@@ -1,15 +1,17 @@
 """From a message to a request: the door that every registration comes through, first time, redelivered or replayed."""
 
 from dataclasses import dataclass, replace
+from datetime import date
 
 from schemas import catalog
 from schemas.codec import parse, read_json
-from schemas.fields import storable
+from schemas.fields import WireModel, storable
 from schemas.invalid import FieldError, InvalidMessageError, MalformedJsonError, invalid
 from schemas.invoice import InvoicePut
-from schemas.limits import BODY_BYTES_MAX, IDEMPOTENCY_KEY_CHARS_MAX, TRACE_CHARS_MAX
-from schemas.registration import Registration
-from schemas.sources import SOURCES, Source
+from schemas.limits import AMOUNT_MINOR_MAX, BODY_BYTES_MAX, IDEMPOTENCY_KEY_CHARS_MAX, TRACE_CHARS_MAX
+from schemas.registration import Cancellation, Defaults, Registration
+from schemas.sources import SOURCES, Source, without_secrets
+from schemas.wallet import WalletPut
 from worker.domain.errors import DeadLetterReason, RefusedError
 from worker.domain.fingerprint import fingerprint
 from worker.domain.message import NOWHERE, Message, ReturnAddress
@@ -21,16 +23,20 @@ _PLAIN_ENCODINGS = (None, "", "identity", "utf-8")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A registration asked for under a key. One that is invalid has errors instead of a registration."""
+    """A registration or a cancellation asked for under a key. One that is invalid has errors instead."""
 
     company: str
     key: str
     source: Source
-    registration: Registration | None
-    fingerprint: bytes | None
+    registration: Registration | None = None
+    cancellation: Cancellation | None = None
+    message: WireModel | None = None
+    """What the source's response is made for."""
+    fingerprint: bytes | None = None
     errors: tuple[FieldError, ...] = ()
     return_address: ReturnAddress = NOWHERE
     body: bytes = b""
+    """As it came, but without what must not be stored."""
     unknown_fields: tuple[str, ...] = ()
     reconsidered: bool = False
     """True where the worker itself looks again at a payment that it left undone."""
@@ -44,9 +50,10 @@ class Request:
         return replace(self, reconsidered=True, fingerprint=fingerprint or self.fingerprint)
 
 
-def read_request(message: Message, policy: Policy | None) -> Request:
-    """Return the registration that the message asks for; policy is its company's, None where there is no such company.
+def read_request(message: Message, policy: Policy | None, today: date) -> Request:
+    """Return what the message asks for; policy is its company's, None where there is no such company.
 
+    today: the day that stands in where a message names no date of payment.
     An invalid registration whose key could be read is returned with its errors: it gets an outcome as well as a dead
     letter. Raises RefusedError where it can only become a dead letter.
     """
@@ -57,22 +64,20 @@ def read_request(message: Message, policy: Policy | None) -> Request:
     except InvalidMessageError as error:
         raise _refused(error) from None
     return_address = NOWHERE
+    read: WireModel | None = None
+    asked: Registration | Cancellation | None = None
+    errors: tuple[FieldError, ...] = ()
     try:
         return_address = _return_address(message)
-        registration = source.to_registration(parse(message_type.model, raw), policy.currency)
+        read = parse(message_type.model, raw)
+        asked = source.meaning(read, Defaults(policy.currency, today))
+        if isinstance(asked, Registration):
+            _check_sum(asked)
     except InvalidMessageError as error:
         if key is None:
             raise _refused(error) from None
-        return Request(
-            company=policy.company,
-            key=key,
-            source=source,
-            registration=None,
-            fingerprint=None,
-            errors=tuple(error.errors),
-            return_address=return_address,
-            body=message.body,
-        )
+        read = asked = None
+        errors = tuple(error.errors)
     if key is None:
         raise RefusedError(
             DeadLetterReason.MISSING_IDEMPOTENCY_KEY,
@@ -82,19 +87,23 @@ def read_request(message: Message, policy: Policy | None) -> Request:
         company=policy.company,
         key=key,
         source=source,
-        registration=registration,
-        fingerprint=fingerprint(registration),
+        registration=asked if isinstance(asked, Registration) else None,
+        cancellation=asked if isinstance(asked, Cancellation) else None,
+        message=read,
+        fingerprint=fingerprint(asked) if asked is not None else None,
+        errors=errors,
         return_address=return_address,
-        body=message.body,
-        unknown_fields=_unknown(raw, message_type),
+        body=without_secrets(message.body, source),
+        unknown_fields=_unknown(raw, message_type) if asked is not None else (),
     )
 
 
-def read_invoice(message: Message, policy: Policy | None) -> InvoicePut:
-    """Return the invoice that the message puts. Raises RefusedError."""
-    _, _, raw = _open(message, policy, "invoice", catalog.INVOICE_PUT)
+def read_statement(message: Message, policy: Policy | None) -> InvoicePut | WalletPut:
+    """Return what an owner states: the invoice or the wallet that the message puts. Raises RefusedError."""
+    message_type, _, raw = _open(message, policy, "invoice", catalog.INVOICE_PUT)
+    model: type[InvoicePut | WalletPut] = WalletPut if message_type.name == catalog.WALLET_PUT else InvoicePut
     try:
-        return parse(InvoicePut, raw)
+        return parse(model, raw)
     except InvalidMessageError as error:
         raise _refused(error) from None
 
@@ -126,6 +135,12 @@ def _open(
 def _unknown(raw: object, message_type: catalog.MessageType) -> tuple[str, ...]:
     known = message_type.model.model_fields
     return tuple(name for name in raw if name not in known) if isinstance(raw, dict) else ()
+
+
+def _check_sum(registration: Registration) -> None:
+    amounts = [line.amount_minor or 0 for line in registration.lines]
+    if max(sum(amounts), registration.total_minor or 0) > AMOUNT_MINOR_MAX:
+        raise invalid("lines", "are more in all than the books can hold")
 
 
 def _idempotency_key(message: Message, source: Source, raw: object) -> str | None:

@@ -1,18 +1,24 @@
 """A batch of requests, one after the other, against what the books hold: the same result however a batch is cut."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
+from functools import partial
 from uuid import UUID
 
+from schemas.limits import OUTCOME_BYTES_MAX
 from schemas.outcome import Status
 from schemas.registration import Identifier
-from worker.domain.invoice import Invoice
-from worker.domain.matching import Shelf, match
-from worker.domain.outcome import compose
+from worker.domain.booking import booked
+from worker.domain.cancellation import cancel
+from worker.domain.decision import decide
+from worker.domain.matching import match
+from worker.domain.outcome import Terms, compose
 from worker.domain.policy import Policy
 from worker.domain.request import Request
-from worker.domain.verdict import Reason, Twin, Verdict, decide, unbooked
+from worker.domain.verdict import Reason, Verdict, unbooked
+from worker.domain.view import Held, Moment, View
 
 _LAST_DAY = date(9999, 12, 30)
 """A day later, midnight in a zone west of Greenwich is in the year 10000, which no timestamp holds."""
@@ -21,58 +27,12 @@ RECHECK_AFTER = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """What the books hold under a key. A key that is new has a payment id and nothing else."""
-
-    payment_id: int
-    fingerprint: bytes | None = None
-    status: Status | None = None
-    event_id: UUID | None = None
-    awaited_since: datetime | None = None
-
-    @property
-    def is_booked(self) -> bool:
-        return self.status is Status.OHISPAY
-
-    def waits_for(self, request: Request) -> bool:
-        """Say whether this is still what the request was held for: another delivery may have had its answer since."""
-        return self.status is Status.UNDONE and self.fingerprint == request.fingerprint
-
-    def waiting_since(self, now: datetime) -> datetime:
-        """Return since when an unknown invoice is awaited: since now where that was to begin on a later day."""
-        return min(self.awaited_since or now, now)
-
-
-@dataclass(slots=True)
-class View:
-    """What the books say to a batch, read and locked in its transaction; kept current while the batch is settled."""
-
-    held: dict[tuple[str, str], Held]
-    invoices: dict[int, Invoice]
-    named: Mapping[tuple[str, Identifier], int]
-    """(company, identifier) → invoice id."""
-    foreign: frozenset[tuple[str, Identifier]] = frozenset()
-    twins: set[Twin] = field(default_factory=set)
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """When a batch is settled, and in which time zone a payment date is a day."""
-
-    now: datetime
-    zone: tzinfo = UTC
-
-    @property
-    def today(self) -> date:
-        return self.now.astimezone(self.zone).date()
-
-
-@dataclass(frozen=True, slots=True)
 class Settled:
     """A new event about a payment."""
 
     request: Request
     verdict: Verdict
+    terms: Terms
     payment_id: int
     event_id: UUID
     body: bytes
@@ -114,14 +74,14 @@ def settle(
         held = view.held[request.identity]
         if request.reconsidered and not held.waits_for(request):
             continue
-        if held.is_booked and held.event_id is not None and request.fingerprint == held.fingerprint:
+        if held.is_used_up and held.event_id is not None and request.fingerprint == held.fingerprint:
             settlements.append(Replayed(request, held.event_id))
             continue
         policy = policies[request.company]
         verdict = _judge(request, held, view, policy, moment)
         if verdict.status is Status.UNDONE and request.reconsidered:
             continue
-        settled = _settled(request, verdict, held, policy, moment, new_event_id())
+        settled = _settled(request, verdict, held, view, policy, moment, new_event_id())
         settlements.append(settled)
         if settled.changes_payment:
             _remember(settled, view)
@@ -129,39 +89,42 @@ def settle(
 
 
 def _judge(request: Request, held: Held, view: View, policy: Policy, moment: Moment) -> Verdict:
+    conflict = Status.FAIL, Reason.IDEMPOTENCY_CONFLICT
+    conflict_text = f"The key belongs to payment {held.payment_id}, which is booked with other content"
+    if request.cancellation is not None:
+        return Verdict(*conflict, conflict_text) if held.is_used_up else cancel(request.cancellation, view, policy)
     registration = request.registration
     if registration is None:
         return Verdict(Status.FAIL, Reason.INVALID, "; ".join(f"{e['field']} {e['message']}" for e in request.errors))
-    shelf = _shelf(request, view)
+    shelf = view.shelf(request)
     matches = [match(line.identifiers, shelf, policy.identifiers) for line in registration.lines]
-    if held.is_booked:
-        text = f"The key belongs to payment {held.payment_id}, which is booked with other content"
-        return Verdict(Status.FAIL, Reason.IDEMPOTENCY_CONFLICT, text, unbooked(registration, matches))
+    if held.is_used_up:
+        return Verdict(*conflict, conflict_text, unbooked(registration, matches))
     may_await = moment.now < held.waiting_since(moment.now) + timedelta(seconds=policy.await_invoice_s)
-    return decide(registration, matches, policy, moment.today, may_await=may_await, twins=view.twins)
-
-
-def _shelf(request: Request, view: View) -> Shelf:
-    """Return what the request's company has under the request's identifiers."""
-    registration = request.registration
-    wanted = {identifier for line in registration.lines for identifier in line.identifiers} if registration else set()
-    named = {identifier: view.named.get((request.company, identifier)) for identifier in wanted}
-    return Shelf(
-        {identifier: view.invoices[invoice_id] for identifier, invoice_id in named.items() if invoice_id is not None},
-        frozenset(identifier for identifier in wanted if (request.company, identifier) in view.foreign),
+    return decide(
+        registration,
+        matches,
+        policy,
+        moment.today,
+        may_await=may_await,
+        is_cancelled=held.is_cancelled,
+        twins=view.twins,
+        wallet=view.wallet(request),
     )
 
 
-def _settled(request: Request, verdict: Verdict, held: Held, policy: Policy, moment: Moment, event_id: UUID) -> Settled:
-    body = compose(
-        request,
-        verdict,
-        currency=policy.currency,
-        event_id=event_id,
-        occurred_at=moment.now,
-        payment_id=held.payment_id,
-    )
-    settled = Settled(request, verdict, held.payment_id, event_id, body, changes_payment=not held.is_booked)
+def _settled(
+    request: Request, verdict: Verdict, held: Held, view: View, policy: Policy, moment: Moment, event_id: UUID
+) -> Settled:
+    terms = _terms(request, verdict, view, policy, moment)
+    tell = partial(compose, request, event_id=event_id, occurred_at=moment.now, payment_id=held.payment_id)
+    body = tell(verdict, terms)
+    if len(body) > OUTCOME_BYTES_MAX:
+        if verdict.is_booked:
+            text = "The outcome would be too large: split the payment, or shorten the names of its invoices"
+            verdict = verdict.refused(Status.FAIL, Reason.OUTCOME_TOO_LARGE, text)
+        body = tell(verdict, terms, tells_lines=False)
+    settled = Settled(request, verdict, terms, held.payment_id, event_id, body, changes_payment=not held.is_used_up)
     registration = request.registration
     if verdict.status is not Status.UNDONE or registration is None:
         return settled
@@ -175,6 +138,17 @@ def _settled(request: Request, verdict: Verdict, held: Held, policy: Policy, mom
     return replace(settled, awaited_since=awaited_since, wake_at=wake_at, awaits=awaits)
 
 
+def _terms(request: Request, verdict: Verdict, view: View, policy: Policy, moment: Moment) -> Terms:
+    registration = request.registration
+    if registration is not None:
+        return Terms(registration.currency, registration.paydate, registration.payment_type, registration.settled_by)
+    if verdict.is_cancellation and request.cancellation is not None:
+        # Counter-entries are entries of the day on which they are made: the payment's own may be closed by now.
+        booking = view.bookings[request.company, request.cancellation.payment_key]
+        return Terms(booking.currency, moment.today, booking.payment_type, booking.settled_by)
+    return Terms(policy.currency)
+
+
 def _remember(settled: Settled, view: View) -> None:
     """Let later requests of the batch see this one."""
     request, verdict = settled.request, settled.verdict
@@ -184,11 +158,26 @@ def _remember(settled: Settled, view: View) -> None:
         status=verdict.status,
         event_id=settled.event_id,
         awaited_since=settled.awaited_since,
+        is_cancellation=verdict.is_cancellation,
     )
-    if not verdict.is_booked or request.registration is None:
-        return
+    if request.cancellation is not None and verdict.reason is not Reason.PAYMENT_IS_CANCELLATION:
+        view.mark_cancelled((request.company, request.cancellation.payment_key))
+    if verdict.moves_money:
+        _move(settled, view)
+
+
+def _move(settled: Settled, view: View) -> None:
+    """Put the lines on their invoices, and the amount on the wallet; lines of a cancellation are below zero."""
+    request, verdict = settled.request, settled.verdict
     for line in verdict.lines:
-        if line.invoice is not None:
-            view.invoices[line.invoice.id] = line.invoice.booked(line.allocation)
-            paydate, payment_type = request.registration.paydate, request.registration.payment_type
-            view.twins.add(Twin(line.invoice.id, paydate, line.line.amount_minor, payment_type))
+        if line.invoice is not None and line.invoice_after is not None:
+            view.invoices[line.invoice.id] = line.invoice_after
+    if verdict.wallet_id is not None:
+        view.wallets[verdict.wallet_id] = view.wallets[verdict.wallet_id].drawn_by(verdict.amount_minor)
+    if request.registration is not None:
+        booking = booked(settled.payment_id, request.registration, verdict)
+        view.twins.update(booking.twins)
+        view.bookings[request.identity] = booking
+    elif request.cancellation is not None:
+        booking = view.bookings[request.company, request.cancellation.payment_key]
+        view.twins -= Counter(booking.twins)

@@ -1,4 +1,4 @@
--- The invoices that go by any of the names, locked in one order for all workers so that no two wait for each other.
+-- The invoices that go by any of the names or ids, locked in one order for all workers so that no two wait for each other.
 SELECT i.*
 FROM invoices i
 WHERE i.id IN (
@@ -13,6 +13,8 @@ WHERE i.id IN (
     SELECT n.id FROM unnest($9::text[], $10::text[]) AS w (company, value) JOIN invoices n ON n.back_office_code = w.value AND n.company = w.company
     UNION ALL
     SELECT n.id FROM unnest($11::text[], $12::text[]) AS w (company, value) JOIN invoices n ON n.external_id = w.value AND n.company = w.company
+    UNION ALL
+    SELECT unnest($13::bigint[])
 )
 ORDER BY i.id
 FOR NO KEY UPDATE OF i
