@@ -25,32 +25,46 @@ SET LOCAL jit = off;
 container has 64 MB by default. Compiling the statements costs more than it gains."""
 BODIES_AT_A_TIME = 1_000
 
-_WITH_AMOUNTS = ("audit_invoices", "audit_allocations")
+_WITH_AMOUNTS = ("audit_invoices", "audit_wallets", "audit_allocations", "audit_cancellations")
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that does not add up, of a payment (company and key), an invoice, or both. Amounts are decimal text."""
+    """Something that does not add up, of a payment (company and key), an invoice or wallet, or both.
+
+    Amounts are decimal text.
+    """
 
     kind: str
     company: str | None
     idempotency_key: str | None
     invoice: str | None
+    wallet: str | None
     expected: str
     found: str
 
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """All amounts of a currency, in its minor units: of the invoices, then of the booked payments."""
+    """All amounts of a currency, in its minor units: of the invoices, then of the payments, net of what was cancelled.
+
+    stated = allocated + open, allocated = focused + tolerated, and booked = focused + unfocused
+    = received + from_wallets + written_off.
+    """
 
     currency: str
     stated: int
     allocated: int
     open: int
+    tolerated: int
+    """Written off beside payments, by the companies' tolerance."""
     booked: int
     focused: int
     unfocused: int
+    received: int
+    """Money. What else is booked came from wallets' funds, or nobody paid it."""
+    from_wallets: int
+    written_off: int
 
 
 @dataclass(frozen=True, slots=True)

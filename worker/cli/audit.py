@@ -46,18 +46,12 @@ def told(result: Audit) -> Iterator[str]:
     """Return the audit in lines: what was checked, what does not add up, and last the verdict."""
     of = result.counts
     yield (
-        f"Checked {of['invoices']:,} invoices, {of['payments']:,} payments ({of['booked']:,} booked), "
-        f"{of['allocations']:,} allocations, {of['outcomes']:,} outcomes, {of['outbox']:,} to publish."
+        f"Checked {of['invoices']:,} invoices, {of['wallets']:,} wallets, {of['payments']:,} payments "
+        f"({of['booked']:,} booked, {of['cancellations']:,} cancellations), {of['allocations']:,} allocations, "
+        f"{of['outcomes']:,} outcomes, {of['outbox']:,} to publish."
     )
     for sums in result.sums:
-        amount = _amounts(sums)
-        yield (
-            f"{sums.currency} of invoices: {amount['stated']} = {amount['allocated']} allocated + {amount['open']} open"
-        )
-        yield (
-            f"{sums.currency} of payments: {amount['booked']} = {amount['focused']} focused "
-            f"+ {amount['unfocused']} unfocused"
-        )
+        yield from _summed(sums)
     yield from (_line(finding) for finding in result.findings)
     if result.adds_up:
         yield "The books add up."
@@ -67,8 +61,22 @@ def told(result: Audit) -> Iterator[str]:
     yield f"The books do not add up: {found}." + (f" Not shown: {untold:,}." if untold else "")
 
 
+def _summed(sums: Sums) -> Iterator[str]:
+    of, amount = sums.currency, _amounts(sums)
+    yield f"{of} of invoices: {amount['stated']} = {amount['allocated']} allocated + {amount['open']} open"
+    if sums.tolerated or sums.allocated != sums.focused:
+        sign = "=" if sums.allocated == sums.focused + sums.tolerated else "is not"
+        told = f"{amount['focused']} focused + {amount['tolerated']} written off by tolerance"
+        yield f"{of} allocated: {amount['allocated']} {sign} {told}"
+    yield f"{of} of payments: {amount['booked']} = {amount['focused']} focused + {amount['unfocused']} unfocused"
+    if sums.received != sums.booked:
+        others = f"{amount['from_wallets']} from wallets + {amount['written_off']} written off"
+        yield f"{of} of payments: {amount['booked']} = {amount['received']} received + {others}"
+
+
 def _line(finding: Finding) -> str:
-    whose = (finding.company, finding.idempotency_key, finding.invoice)
+    wallet = None if finding.wallet is None else f"wallet {finding.wallet}"
+    whose = (finding.company, finding.idempotency_key, finding.invoice, wallet)
     names = ", ".join(name for name in whose if name is not None) or "no company"
     return f"{finding.kind}: {names}: expected {finding.expected}; found {finding.found}"
 

@@ -30,7 +30,7 @@ WITH allocated AS (
 SELECT kind, company, NULL AS idempotency_key,
        coalesce('billcode ' || billcode, 'jobid ' || jobid, 'billnum ' || billnum, 'reference_number ' || reference_number,
            'back_office_code ' || back_office_code, 'external_id ' || external_id) AS invoice,
-       expected, found, of_kind
+       NULL AS wallet, expected, found, of_kind
 FROM numbered
 WHERE number <= $1
 ORDER BY kind, number

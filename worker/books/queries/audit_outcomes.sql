@@ -1,4 +1,5 @@
--- Outcomes of no payment, outcomes that tell of a booking that the payment does not hold, and the outbox's rows without an outcome.
+-- Outcomes of no payment, outcomes that tell of a booking or a cancellation that the payment does not hold, and the outbox's rows
+-- without an outcome.
 -- $1 findings of a kind at most.
 WITH findings AS (
     SELECT 'outcome_without_payment' AS kind, o.event_id, o.company, o.idempotency_key, format('payment %s of this key', o.payment_id) AS expected,
@@ -7,10 +8,13 @@ WITH findings AS (
     LEFT JOIN payments p ON p.id = o.payment_id
     WHERE (p.company, p.idempotency_key) IS DISTINCT FROM (o.company, o.idempotency_key)
     UNION ALL
-    SELECT 'outcome_of_another_booking', o.event_id, o.company, o.idempotency_key, format('event %s', p.event_id), format('event %s', o.event_id)
+    SELECT 'outcome_of_another_booking', o.event_id, o.company, o.idempotency_key,
+           coalesce('event ' || p.event_id, 'no event'), 'event ' || o.event_id
     FROM outcomes o
     JOIN payments p ON p.id = o.payment_id
-    WHERE o.statusid = 6 AND o.event_id <> p.event_id
+    -- Of the cancelled ones only a cancellation that was done is a booking. Its bytes say so, also where they are no JSON any more.
+    WHERE o.event_id IS DISTINCT FROM p.event_id
+        AND (o.statusid = 6 OR o.statusid = 11 AND position('"statusid":11,"status":"CANCELLED","reason":"cancelled",'::bytea IN o.body) > 0)
     UNION ALL
     SELECT 'outbox_without_outcome', b.event_id, NULL, NULL, format('an outcome for outbox row %s', b.id), format('no event %s', b.event_id)
     FROM outbox b
@@ -19,7 +23,7 @@ WITH findings AS (
 ), numbered AS (
     SELECT *, row_number() OVER (PARTITION BY kind ORDER BY event_id) AS number, count(*) OVER (PARTITION BY kind) AS of_kind FROM findings
 )
-SELECT kind, company, idempotency_key, NULL AS invoice, expected, found, of_kind
+SELECT kind, company, idempotency_key, NULL AS invoice, NULL AS wallet, expected, found, of_kind
 FROM numbered
 WHERE number <= $1
 ORDER BY kind, number
