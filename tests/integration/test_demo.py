@@ -1,6 +1,9 @@
 """The demo, as somebody sees it who runs it."""
 
+import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -11,26 +14,46 @@ from contextlib import contextmanager
 import asyncpg
 import pytest
 
-from tests.conftest import Database, Vhost
+from deploy.servers import Servers
+from tests.conftest import Database, Vhost, database_url, new_database, new_vhost
 
 DEADLINE_S = 60.0
-DEMO = [sys.executable, "-c", "from worker.cli import main; main()", "demo"]
+COMMAND = [sys.executable, "-c", "from worker.cli import main; main()"]
 
 
-@pytest.fixture
-def environment(database: Database, vhost: Vhost) -> dict[str, str]:
+def environment_of(database: Database, vhost: Vhost) -> dict[str, str]:
     others = {name: value for name, value in os.environ.items() if not name.startswith("PAYMENT_WORKER_")}
     return others | {"PAYMENT_WORKER_DATABASE_URL": database.url, "PAYMENT_WORKER_AMQP_URL": vhost.amqp_url}
 
 
+@pytest.fixture
+def environment(database: Database, vhost: Vhost) -> dict[str, str]:
+    return environment_of(database, vhost)
+
+
+@pytest.fixture(scope="module")
+def shown(servers: Servers) -> list[str]:
+    """What the demo prints, line by line, for the tests that only read it; on servers that nobody has set up."""
+    with new_database(servers) as name, new_vhost(servers) as vhost:
+        run = demo(environment_of(Database(database_url(servers, name)), vhost))
+    assert (run.returncode, run.stderr) == (0, "")
+    return run.stdout.splitlines()
+
+
+def command(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments], env=environment, capture_output=True, text=True, timeout=DEADLINE_S, check=False
+    )
+
+
 def demo(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(DEMO, env=environment, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+    return command(environment, "demo")
 
 
 @contextmanager
 def kept(environment: dict[str, str]) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
     """The demo left running, and what it has printed up to its last line."""
-    with subprocess.Popen([*DEMO, "--keep"], env=environment, stdout=subprocess.PIPE, text=True) as running:
+    with subprocess.Popen([*COMMAND, "demo", "--keep"], env=environment, stdout=subprocess.PIPE, text=True) as running:
         try:
             assert running.stdout is not None
             lines = []
@@ -44,37 +67,91 @@ def kept(environment: dict[str, str]) -> Iterator[tuple[subprocess.Popen[str], l
             running.wait(DEADLINE_S)
 
 
-def test_the_demo_shows_payments_outcomes_a_duplicate_a_dead_letter_and_the_audit(environment: dict[str, str]) -> None:
-    run = demo(environment)
-    lines = run.stdout.splitlines()
+def part(lines: list[str], title: str) -> list[str]:
+    """The lines under the title, up to the empty line after them."""
+    first = next(number for number, line in enumerate(lines) if line.startswith(title)) + 1
+    return lines[first : lines.index("", first)]
 
-    assert (run.returncode, run.stderr) == (0, "")
-    assert [line.split("  ")[:2] for line in lines if "Ropo One's published example" in line] == [["1", "bank-1"]]
-    statuses = {line.split()[0]: line.split()[2] for line in lines if line[:1].isdigit() and line.split()[2].isupper()}
+
+def cells(table: list[str]) -> dict[str, list[str]]:
+    """The rows of a table by their number; lines without one, which go on with a row, are left out."""
+    rows = [re.split(r" {2,}", line.rstrip()) for line in table if line[:1].isdigit()]
+    return {row[0]: row[1:] for row in rows}
+
+
+def test_the_demo_shows_payments_outcomes_a_duplicate_a_dead_letter_and_the_audit(shown: list[str]) -> None:
+    assert len(cells(part(shown, "Payments in"))) == 13
+    statuses = {number: row[:2] for number, row in cells(part(shown, "Outcomes out")).items()}
     assert statuses == {
-        "1": "OHISPAY",
-        "2": "OHISPAY",
-        "3": "OHISPAY",
-        "4": "CLOSE",
-        "5": "NOT_FOUND",
-        "6": "UNDONE",
-        "7": "OHISPAY",
-        "8": "FAIL",
+        "1": ["6 OHISPAY", "booked"],
+        "2": ["6 OHISPAY", "booked, surcharge 1.00"],
+        "3": ["6 OHISPAY", "booked"],
+        "4": ["6 OHISPAY", "booked"],
+        "5": ["6 OHISPAY", "booked"],
+        "6": ["6 OHISPAY", "booked"],
+        "7": ["5 CLOSE", "invoice_closed"],
+        "8": ["10 NOT_FOUND", "invoice_not_found"],
+        "9": ["0 UNDONE", "paydate_in_future"],
+        "10": ["6 OHISPAY", "booked, replayed"],
+        "11": ["1 FAIL", "idempotency_conflict"],
+        "13": ["11 CANCELLED", "cancelled"],
     }
-    assert "Payment 7 is payment 1 come again" in run.stdout
-    assert "dead letter 1: malformed_json" in run.stdout
-    assert '"focusedtocapital": 710.00' in run.stdout
-    assert '"statustext": "Capital kirjattu"' in run.stdout
-    assert lines[-1] == "The books add up."
+    assert any(line.startswith("Payment 10 is payment 1 come again") for line in shown)
+    assert any(line.startswith("Payment 12 is dead letter 1: malformed_json") for line in shown)
+    assert shown[-1] == "The books add up."
 
 
-def test_the_breakdown_says_what_went_to_each_component_and_what_is_left(environment: dict[str, str]) -> None:
-    lines = demo(environment).stdout.splitlines()
-    part = next(number for number, line in enumerate(lines) if line.startswith("2  6 OHISPAY"))
+def test_each_source_systems_published_example_pays_its_invoice(shown: list[str]) -> None:
+    invoices = [line.split("  ")[0] for line in part(shown, "Invoices in")]
+    assert invoices[1:5] == ["billcode", "jobid", "billnum", "reference_number"]
+    payments, outcomes = cells(part(shown, "Payments in")), cells(part(shown, "Outcomes out"))
+    assert {number: [row[0], row[1], *row[-2:]] for number, row in payments.items() if "Published" in row[2]} == {
+        "1": ["ropo.payment.v1", "bank-1", "710.00", "1234567"],
+        "2": ["ivvy.add-payment.v1", "bank-2", "10.00", "156"],
+        "3": ["invisible-collector.payment.v1", "RG TEST/001", "30.75", "FT TEST/001"],
+        "4": ["crm-com.pay-invoice.v1", "bank-4", "all", "328"],
+    }
+    assert {number: outcomes[number][2:6] for number in ("1", "2", "3", "4")} == {
+        "1": ["capital", "710.00", "710.00", "0.00"],
+        "2": ["capital", "10.00", "10.00", "0.00"],
+        "3": ["capital", "30.75", "30.75", "0.00"],
+        "4": ["capital", "225.00", "225.00", "0.00"],
+    }
 
-    assert lines[part].split()[3:] == ["notice", "fee", "5.00", "5.00", "0.00", "0.00"]
-    assert lines[part + 1].split()[1:] == ["interest", "12.50", "12.50", "0.00"]
-    assert lines[part + 2].split() == ["capital", "500.00", "82.50", "417.50"]
+
+def test_each_source_system_is_answered_in_its_own_shape(shown: list[str]) -> None:
+    ropo = json.loads("".join(part(shown, "The response to payment 1 in Ropo One's own shape")))
+    assert (ropo["focusedtocapital"], ropo["statusid"], ropo["statustext"]) == (710.0, 6, "Capital kirjattu")
+    header, *rows = part(shown, "The responses to payments 2 to 4")
+    column = header.index("response")
+    said = {"": ""}
+    for row in rows:
+        system = row[:column].strip() or [*said][-1]
+        said[system] = f"{said.get(system, '')} {row[column:].strip()}"
+    ivvy, collector, crm = (json.loads(said[system]) for system in ("iVvy", "Invisible Collector", "CRM.COM"))
+    assert (ivvy["Success"], type(ivvy["Id"])) == (True, int)
+    assert [line["amount"] for line in collector["lines"]] == [10.75, 20.0]
+    assert collector["lines"][1]["referenceNumber"] == "NC NC/001"
+    assert (crm["status"]["code"], crm["data"]["life_cycle_state"]) == ("OK", "POSTED")
+    assert crm["data"]["payment_amount"] == 225.0
+
+
+def test_the_breakdown_says_what_went_to_each_component_and_what_is_left(shown: list[str]) -> None:
+    booked = next(number for number, line in enumerate(shown) if line.startswith("5   6 OHISPAY"))
+
+    assert shown[booked].split()[4:] == ["notice", "fee", "5.00", "5.00", "0.00", "0.00"]
+    assert shown[booked + 1].split() == ["interest", "12.50", "12.50", "0.00"]
+    assert shown[booked + 2].split() == ["capital", "500.00", "82.50", "417.50"]
+
+
+def test_a_cancelled_payment_leaves_its_invoice_open_as_it_was_before(shown: list[str]) -> None:
+    cancelled = next(number for number, line in enumerate(shown) if line.startswith("13  11 CANCELLED"))
+
+    assert cells(part(shown, "Payments in"))["13"] == ["payment.cancel.v1", "bank-13", "Cancels payment 5"]
+    assert shown[cancelled].split()[4:] == ["notice", "fee", "0.00", "-5.00", "5.00", "0.00"]
+    assert shown[cancelled + 1].split() == ["interest", "0.00", "-12.50", "12.50"]
+    assert shown[cancelled + 2].split() == ["capital", "417.50", "-82.50", "500.00"]
+    assert "OPEN, capital 500.00, interest 12.50, notice fee 5.00." in " ".join(shown)
 
 
 def test_without_a_terminal_the_demo_is_plain_text_of_100_columns(environment: dict[str, str]) -> None:
@@ -88,7 +165,7 @@ def test_the_demo_can_be_repeated_on_the_same_servers(environment: dict[str, str
     first, second = demo(environment), demo(environment)
 
     assert (first.returncode, second.returncode) == (0, 0)
-    assert "Checked 8 invoices, 12 payments (6 booked)" in second.stdout
+    assert re.search(r"^Checked 14 invoices, .*20 payments \(12 booked", second.stdout, re.MULTILINE)
 
 
 async def test_the_demo_fails_with_one_line_where_an_outcome_is_not_as_it_must_be(
@@ -105,7 +182,7 @@ async def test_the_demo_fails_with_one_line_where_an_outcome_is_not_as_it_must_b
     run = demo(environment)
 
     assert run.returncode == 1
-    assert run.stderr.splitlines()[-1] == "Error: status of payment 3: expected OHISPAY, found FAIL"
+    assert run.stderr.splitlines()[-1] == "Error: status of payment 6: expected OHISPAY, found FAIL"
     assert '"event": "taking messages"' in run.stderr, "the worker's log is shown"
     assert "Traceback" not in run.stderr
 
@@ -151,3 +228,22 @@ def test_a_kept_demo_can_be_reached_until_it_is_interrupted(
         assert f"export {name}={environment[name]}" in lines
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(ready_url, timeout=DEADLINE_S)  # noqa: S310
+
+
+def test_the_commands_that_a_kept_demo_names_show_what_became_of_the_cancelled_payment(
+    environment: dict[str, str],
+) -> None:
+    with kept(environment) as (_, lines):
+        named = [shlex.split(line)[1:] for line in lines if line.startswith("payment-worker ")]
+        runs = {words[0]: command(environment, *words) for words in named if words[0] != "outcomes"}
+
+    assert {name: (run.returncode, run.stderr) for name, run in runs.items()} == dict.fromkeys(
+        ("invoices", "payments", "dead-letters", "audit"), (0, "")
+    )
+    invoice, payment = (
+        {line.split()[0]: line.split()[1] for line in runs[name].stdout.splitlines()}
+        for name in ("invoices", "payments")
+    )
+    assert (invoice["state"], invoice["capital"]) == ("OPEN", "500.00")
+    assert (payment["status"], payment["is_cancelled"]) == ("OHISPAY", "yes")
+    assert "malformed_json" in runs["dead-letters"].stdout

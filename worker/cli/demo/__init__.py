@@ -25,6 +25,7 @@ from worker.cli.demo.stage import Stage, check
 from worker.cli.servers import books, read_urls
 from worker.domain.errors import WorkerError
 from worker.domain.policy import Policy
+from worker.domain.verdict import Reason
 from worker.settings import Settings
 
 
@@ -76,22 +77,20 @@ async def _run(done: asyncio.Event, *, keep: bool) -> None:
 
 
 async def _tell(show: Show, stage: Stage, session: Session, company: str) -> None:
-    invoices, payments = story.invoices(), story.payments(unknown=f"{company}-9")
+    invoices, payments = story.invoices(), story.payments(unknown=secrets.token_hex(3))
     show.title(f"Invoices in: invoice.put.v1, exchange payments, key invoice.{company}")
     show.invoices(invoices)
     await stage.state(invoices)
 
-    show.title(f"Payments in: ropo.payment.v1, exchange payments, key registration.{company}")
+    show.title(f"Payments in: exchange payments, key registration.{company}")
     show.payments(payments)
-    # What comes under the first one's key goes out when that is booked: no other worker here must be faster with it.
-    again = {number: payment for number, payment in payments.items() if number > 1 and payment.key == payments[1].key}
-    answers = await stage.register({number: payments[number] for number in payments if number not in again})
-    answers |= await stage.register(again)
+    answers = await stage.register(payments)
 
     show.title(f"Outcomes out: exchange payments.outcomes, keys outcome.{company}.*")
     show.outcomes(answers)
     letter = await stage.dead_letter()
-    check(payments, answers, letter)
+    (reopened,) = await stage.invoices([story.PART_INVOICE])
+    check(payments, answers, letter, reopened)
     for number, payment in payments.items():
         if payment.repeats:
             event_id = answers[number].event["event_id"]
@@ -101,9 +100,14 @@ async def _tell(show: Show, stage: Stage, session: Session, company: str) -> Non
             )
         if payment.status is None:
             show.dead_letter(number, letter)
+        if payment.reason is Reason.CANCELLED:
+            show.reopened(number, story.PART, reopened)
 
-    show.title("The response to payment 1 in Ropo One's own shape")
-    show.response(answers[1])
+    first, *others = story.PUBLISHED
+    show.title(f"The response to payment 1 in {story.PUBLISHED[first]}'s own shape")
+    show.response(answers[first])
+    show.title("The responses to payments 2 to 4, each in its system's own shape")
+    show.responses({story.PUBLISHED[number]: answers[number] for number in others})
 
     result = await audit(session)
     show.title("The audit of the whole database")

@@ -3,22 +3,27 @@
 import shlex
 import sys
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.highlighter import JSONHighlighter
 from rich.table import Table
 from rich.text import Text
 
-from schemas.codec import encode, read_json
+from schemas.codec import encode, parse, read_json
 from schemas.invalid import MalformedJsonError
-from schemas.outcome import Status
+from schemas.money import to_text
+from schemas.registration import Cancellation, Defaults
+from schemas.sources import SOURCES
 from worker.cli.demo.stage import Answer, FiledLetter
-from worker.cli.demo.story import Payment
+from worker.cli.demo.story import CURRENCY, PART_INVOICE, PART_KEY, Payment, named
 from worker.cli.terminal import shown
+from worker.domain.invoice import Invoice
+from worker.domain.verdict import Reason
 from worker.settings import PREFIX, Settings
 
 COLUMNS_MAX: Final = 100
@@ -41,36 +46,56 @@ class Show:
         self._console.print(Text(shown(text), style))
 
     def invoices(self, invoices: Iterable[Mapping[str, Any]]) -> None:
-        table = _table("billcode", ">capital", ">interest", ">notice fee", "state")
+        table = _table("named by", "invoice", ">capital", ">interest", ">notice fee", "state")
         for invoice in invoices:
             amounts = (str(invoice.get(name, "0.00")) for name in ("capital", "interest", "noticefee"))
-            table.add_row(str(invoice["billcode"]), *amounts, str(invoice.get("state", "OPEN")))
+            table.add_row(*named(invoice), *amounts, str(invoice.get("state", "OPEN")))
         self._console.print(table)
 
     def payments(self, payments: Mapping[int, Payment]) -> None:
-        table = _table("#", "key", "what it is", ">amount", "billcode", "paydate")
+        table = _table("#", "type", "key", "what it is", ">amount", "invoice")
         for number, payment in payments.items():
-            table.add_row(str(number), payment.key, payment.title, *_fields(payment.body))
+            table.add_row(str(number), payment.message_type, payment.key, payment.title, *_said(payment))
         self._console.print(table)
 
     def outcomes(self, answers: Mapping[int, Answer]) -> None:
-        table = _table("#", "status and reason", "component", ">before", ">focused", ">after", ">unfocused")
-        for number, answer in sorted(answers.items()):
+        table = _table("#", "status", "reason", "component", ">before", ">focused", ">after", ">unfocused")
+        for number, answer in answers.items():
             event = answer.event
-            is_booked = event["status"] == Status.OHISPAY.name
-            verdict = Text().append(f"{event['statusid']} {event['status']}", "green" if is_booked else "yellow")
-            verdict.append(f"\n{event['reason']}{', replayed' if answer.is_replayed else ''}", "dim")
-            table.add_row(str(number), verdict, *_breakdown(event), event["unfocused"])
+            reason = event["reason"]
+            is_done = reason in (Reason.BOOKED, Reason.CANCELLED)
+            status = Text(f"{event['statusid']} {event['status']}", "green" if is_done else "yellow")
+            if Decimal(event["surcharge"]):
+                reason += f", surcharge {event['surcharge']}"
+            if answer.is_replayed:
+                reason += ", replayed"
+            table.add_row(str(number), status, reason, *_breakdown(event), event["unfocused"])
         self._console.print(table)
 
     def response(self, answer: Answer) -> None:
-        response = msgspec.json.format(encode(answer.event["response"]), indent=2).decode()
-        self._console.print(JSONHighlighter()(Text(response)))
+        self._console.print(_response(answer, indent=2))
+
+    def responses(self, answers: Mapping[str, Answer]) -> None:
+        """Print the responses of the systems named, compactly."""
+        table = _table("system", "response")
+        for system, answer in answers.items():
+            table.add_row(system, _response(answer, indent=0))
+        self._console.print(table)
 
     def dead_letter(self, number: int, letter: FiledLetter) -> None:
         self.line(
             f"Payment {number} is dead letter {letter.id}: {letter.reason}, {letter.error}. "
             "It is kept byte for byte, for ops to mend, replay or discard."
+        )
+
+    def reopened(self, number: int, cancelled: int, invoice: Invoice) -> None:
+        owed = ", ".join(
+            f"{_COMPONENTS[name]} {to_text(amount, invoice.currency)}"
+            for name, amount in invoice.open._asdict().items()
+        )
+        self.line(
+            f"Payment {number} took back by counter-entries what payment {cancelled} had paid: the books have the "
+            f"invoice as it was before, {invoice.state}, {owed}."
         )
 
     def next_steps(self, settings: Settings, company: str, http_port: int) -> None:
@@ -81,8 +106,8 @@ class Show:
             f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH",
             *(f"export {PREFIX}{name}={shlex.quote(url.get_secret_value())}" for name, url in urls.items()),
             "",
-            f"payment-worker invoices show --company {company} --billcode 1002",
-            f"payment-worker payments show bank-2 --company {company}",
+            f"payment-worker invoices show --company {company} --{PART_INVOICE.kind} {PART_INVOICE.value}",
+            f"payment-worker payments show {PART_KEY} --company {company}",
             f"payment-worker outcomes follow --company {company}",
             "payment-worker dead-letters list",
             "payment-worker audit",
@@ -98,13 +123,14 @@ def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for name in columns:
         is_amount = name.startswith(">")
-        table.add_column(name.removeprefix(">"), justify="right" if is_amount else "left", no_wrap=is_amount)
+        justify: JustifyMethod = "right" if is_amount else "left"
+        table.add_column(name.removeprefix(">"), justify=justify, no_wrap=is_amount, overflow="fold")
     return table
 
 
 def _breakdown(event: Mapping[str, Any]) -> list[str]:
-    """Return component, before, focused and after as cells, a line for each component that has something open."""
-    names = [name for name in _COMPONENTS if Decimal(event[f"{name}before"])]
+    """Return component, before, focused and after as cells, a line for each component that is or was open."""
+    names = [name for name in _COMPONENTS if Decimal(event[f"{name}before"]) or Decimal(event[f"{name}after"])]
     if not names:
         return ["nothing open", "", "", ""]
     rows = [
@@ -113,11 +139,19 @@ def _breakdown(event: Mapping[str, Any]) -> list[str]:
     return ["\n".join(cells) for cells in zip(*rows, strict=True)]
 
 
-def _fields(body: bytes) -> tuple[str, str, str]:
-    """Return amount, billcode and paydate as the message says them."""
+def _response(answer: Answer, indent: int) -> Text:
+    return JSONHighlighter()(Text(msgspec.json.format(encode(answer.event["response"]), indent=indent).decode()))
+
+
+def _said(payment: Payment) -> tuple[str, str]:
+    """Return the amount and the invoice that the message names, as the worker reads it."""
+    source = SOURCES[payment.message_type]
     try:
-        value = read_json(body)
+        message = parse(source.model, read_json(payment.body))
     except MalformedJsonError:
-        return "", "", ""
-    named = value if isinstance(value, dict) else {}
-    return str(named.get("amount")), str(named.get("billcode")), str(named.get("paydate"))
+        return "", ""
+    asked = source.meaning(message, Defaults(CURRENCY, datetime.now(UTC).date()))
+    if isinstance(asked, Cancellation):
+        return "", ""
+    amount = asked.known_amount_minor
+    return to_text(amount, CURRENCY) if amount is not None else "all", asked.lines[0].identifiers[0].value

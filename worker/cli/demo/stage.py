@@ -13,9 +13,13 @@ from schemas.registration import Identifier
 from worker.books.invoices import lock_invoices
 from worker.books.session import Session
 from worker.books.sql import query
-from worker.broker.publisher import Publisher
+from worker.broker.publisher import Publication, Publisher
+from worker.cli.demo import story
 from worker.cli.demo.process import UnexpectedError, WorkerProcess
-from worker.cli.demo.story import Payment, invoice_publication, payment_publication
+from worker.cli.demo.story import Payment
+from worker.domain.allocation import NOTHING
+from worker.domain.invoice import Invoice
+from worker.domain.verdict import Reason
 
 Found = TypeVar("Found")
 
@@ -61,23 +65,29 @@ class Stage:
 
     async def state(self, invoices: list[dict[str, Any]]) -> None:
         """Publish the invoices and wait until they are in the books."""
-        await self._publish([invoice_publication(self._company, number, body) for number, body in enumerate(invoices)])
-        wanted = [(self._company, Identifier("billcode", invoice["billcode"])) for invoice in invoices]
+        for number, body in enumerate(invoices):
+            await self._publish(story.invoice_publication(self._company, number, body))
+        wanted = [story.named(body) for body in invoices]
 
         async def stated() -> bool:
-            async with self._session.transaction() as connection:
-                return len(await lock_invoices(connection, wanted)) == len(wanted)
+            return len(await self.invoices(wanted)) == len(wanted)
 
         await self._until(stated, "the invoices")
 
+    async def invoices(self, wanted: list[Identifier]) -> list[Invoice]:
+        """Return the company's invoices of these names, as they are in the books."""
+        async with self._session.transaction() as connection:
+            return await lock_invoices(connection, [(self._company, name) for name in wanted])
+
     async def register(self, payments: dict[int, Payment]) -> dict[int, Answer]:
-        """Publish the payments, numbered, and return the answer to each that gets one."""
-        await self._publish([payment_publication(self._company, *numbered) for numbered in payments.items()])
-        awaited = {number for number, payment in payments.items() if payment.status is not None}
+        """Publish the payments, each after the answer to the one before it; return the answers, by number."""
         answers: dict[int, Answer] = {}
-        while missing := awaited - answers.keys():
-            message = await self._worker.expect(self._arrived.get(), f"the outcome of payment {min(missing)}")
-            answers[int(message.correlation_id or 0)] = _answer(message)
+        for number, payment in payments.items():
+            await self._publish(story.payment_publication(self._company, number, payment))
+            if payment.status is not None:
+                message = await self._worker.expect(self._arrived.get(), f"the outcome of payment {number}")
+                _expect("correlation id of the outcome", message.correlation_id, str(number))
+                answers[number] = _answer(message)
         return answers
 
     async def dead_letter(self) -> FiledLetter:
@@ -90,8 +100,8 @@ class Stage:
 
         return await self._until(filed, "the dead letter")
 
-    async def _publish(self, publications: list[Any]) -> None:
-        if not all(await self._publisher.publish(publications)):
+    async def _publish(self, publication: Publication) -> None:
+        if not all(await self._publisher.publish([publication])):
             raise UnexpectedError("no queue takes what is published")
 
     async def _until(self, probe: Callable[[], Awaitable[Found | None]], what: str) -> Found:
@@ -103,7 +113,7 @@ class Stage:
         return await self._worker.expect(poll(), what)
 
 
-def check(payments: dict[int, Payment], answers: dict[int, Answer], letter: FiledLetter) -> None:
+def check(payments: dict[int, Payment], answers: dict[int, Answer], letter: FiledLetter, reopened: Invoice) -> None:
     """Raise UnexpectedError for the first thing that is not as the story has it."""
     for number, payment in payments.items():
         if payment.status is None:
@@ -112,14 +122,36 @@ def check(payments: dict[int, Payment], answers: dict[int, Answer], letter: File
         answer = answers[number]
         event = answer.event
         _expect(f"status of payment {number}", event["status"], payment.status.name)
+        _expect(f"status id of payment {number}", event["statusid"], payment.status)
         _expect(f"reason of payment {number}", event["reason"], payment.reason)
-        focused = tuple(event[f"focusedto{component}"] for component in ("capital", "interest", "noticefee"))
-        _expect(f"focused amounts of payment {number}", focused, payment.focused)
+        _expect(f"source of payment {number}", event["source"], payment.message_type)
+        _expect(f"idempotency key of payment {number}", event["idempotency_key"], payment.key)
+        _expect(f"focused amounts of payment {number}", _components(event, "focusedto{}"), payment.focused)
         _expect(f"unfocused amount of payment {number}", event["unfocused"], payment.unfocused)
+        _expect(f"event of payment {number}", _like(event, payment.told), payment.told)
         _expect(f"header replayed of payment {number}", answer.is_replayed, payment.repeats)
         if payment.repeats:
-            _expect(f"event of payment {number}", event["event_id"], answers[1].event["event_id"])
+            _expect(f"event id of payment {number}", event["event_id"], answers[1].event["event_id"])
             _expect(f"payment {number} answered byte for byte", answer.body == answers[1].body, expected=True)
+        if payment.reason is Reason.CANCELLED:
+            before = _components(answers[story.PART].event, "{}before")
+            _expect("amounts open after the cancellation", _components(event, "{}after"), before)
+    _expect("state of the invoice after the cancellation", reopened.state, "OPEN")
+    _expect("allocated to the invoice after the cancellation", reopened.allocated, NOTHING)
+
+
+def _components(event: dict[str, Any], names: str) -> tuple[str, ...]:
+    return tuple(event[names.format(component)] for component in ("capital", "interest", "noticefee"))
+
+
+def _like(found: object, expected: object) -> object:
+    """Return of what is found just the fields that are expected."""
+    match found, expected:
+        case dict(), dict():
+            return {name: _like(found.get(name), value) for name, value in expected.items()}
+        case list(), list() if len(found) == len(expected):
+            return [_like(*pair) for pair in zip(found, expected, strict=True)]
+    return found
 
 
 def _expect(what: str, found: object, expected: object) -> None:

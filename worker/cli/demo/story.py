@@ -1,6 +1,7 @@
 """What goes in at the demo, and what has to come out."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from typing import Any, Final
 
@@ -9,74 +10,87 @@ from pamqp.commands import Basic
 from schemas import catalog
 from schemas.codec import encode, read_json
 from schemas.outcome import Status
+from schemas.registration import IDENTIFIER_KINDS, Identifier
+from schemas.sources.cancel import CANCEL
+from schemas.sources.crm_com import CRM_COM
+from schemas.sources.invisible_collector import INVISIBLE_COLLECTOR
+from schemas.sources.ivvy import IVVY
 from worker.broker.publisher import PERSISTENT, Publication
 from worker.domain.errors import DeadLetterReason
 from worker.domain.verdict import Reason
 
 CURRENCY: Final = "EUR"
+PUBLISHED: Final = {1: "Ropo One", 2: "iVvy", 3: "Invisible Collector", 4: "CRM.COM"}
+"""Payment to the system whose published example it is."""
+PART: Final = 5
+"""The payment that is cancelled in the end."""
+PART_KEY: Final = "bank-5"
+PART_INVOICE: Final = Identifier("billcode", "1002")
 _EXAMPLES = files("schemas") / "examples"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payment:
-    """A registration and what is expected of it. `focused` is of capital, interest and notice fee."""
+    """A registration or a cancellation, and what is expected of it: to be booked, where nothing else is said."""
 
     title: str
+    message_type: str = catalog.DEFAULT_TYPE
     key: str
     body: bytes
-    status: Status | None = None
+    status: Status | None = Status.OHISPAY
     """None where only a dead letter comes."""
-    reason: Reason | DeadLetterReason
+    reason: Reason | DeadLetterReason = Reason.BOOKED
     focused: tuple[str, str, str] = ("0.00", "0.00", "0.00")
+    """Of capital, interest and notice fee."""
     unfocused: str = "0.00"
+    told: Mapping[str, Any] = field(default_factory=dict)
+    """What the event has to tell besides; the source's own answer is its response."""
     repeats: bool = False
     """True where the answer is the first payment's event once more."""
 
 
 def invoices() -> list[dict[str, Any]]:
-    """Return the bodies of invoice.put.v1: first Ropo's published job, then three of our own."""
+    """Return the bodies of invoice.put.v1: first what the published examples pay, then three of our own."""
     owed = {"currency": CURRENCY, "version": 1}
     return [
         _object(_example(catalog.INVOICE_PUT, "published-job")),
-        {"billcode": "1002", "capital": "500.00", "interest": "12.50", "noticefee": "5.00", **owed},
+        {"jobid": 156, "capital": "10.00", **owed},
+        {"billnum": "FT TEST/001", "capital": "30.75", **owed},
+        {"reference_number": "328", "account": {"number": "192"}, "capital": "225.00", **owed},
+        {PART_INVOICE.kind: PART_INVOICE.value, "capital": "500.00", "interest": "12.50", "noticefee": "5.00", **owed},
         {"billcode": "1003", "capital": "80.00", **owed},
         {"billcode": "1004", "capital": "60.00", "state": "CLOSED", **owed},
     ]
 
 
+def named(invoice: Mapping[str, Any]) -> Identifier:
+    """Return the first name that the body of an invoice.put.v1 gives."""
+    return next(Identifier(kind, str(invoice[kind])) for kind in IDENTIFIER_KINDS if kind in invoice)
+
+
 def payments(unknown: str) -> dict[int, Payment]:
-    """Return what an upstream publishes, numbered from 1. `unknown` is the billcode of no invoice."""
-    first = Payment(
-        title="Ropo One's published example",
-        key="bank-1",
-        body=_example(catalog.DEFAULT_TYPE, "published"),
-        status=Status.OHISPAY,
-        reason=Reason.BOOKED,
-        focused=("710.00", "0.00", "0.00"),
-    )
-    told = [
-        first,
+    """Return what upstreams publish, numbered from 1, in their order. `unknown` is the billcode of no invoice."""
+    published = _published()
+    first = published[0]
+    all_of_them = [
+        *published,
         Payment(
             title="A part: fee and interest first",
-            key="bank-2",
-            body=_body("1002", "100.00"),
-            status=Status.OHISPAY,
-            reason=Reason.BOOKED,
+            key=PART_KEY,
+            body=_body(PART_INVOICE.value, "100.00"),
             focused=("82.50", "12.50", "5.00"),
         ),
         Payment(
             title="More than is open, rest kept",
-            key="bank-3",
+            key="bank-6",
             body=_body("1003", "100.00"),
-            status=Status.OHISPAY,
-            reason=Reason.BOOKED,
             focused=("80.00", "0.00", "0.00"),
             unfocused="20.00",
         ),
-        _unbooked("The invoice is closed", "bank-4", "1004", Status.CLOSE, Reason.INVOICE_CLOSED),
-        _unbooked("Nobody knows the invoice", "bank-5", unknown, Status.NOT_FOUND, Reason.INVOICE_NOT_FOUND),
-        _unbooked("Dated in the future", "bank-6", "1002", Status.UNDONE, Reason.PAYDATE_IN_FUTURE, "2099-12-31"),
-        replace(first, title="The first once more", repeats=True),
+        _unbooked("The invoice is closed", "bank-7", "1004", Status.CLOSE, Reason.INVOICE_CLOSED),
+        _unbooked("Nobody knows the invoice", "bank-8", unknown, Status.NOT_FOUND, Reason.INVOICE_NOT_FOUND),
+        _unbooked("Dated 2099: not due yet", "bank-9", "1002", Status.UNDONE, Reason.PAYDATE_IN_FUTURE, "2099-12-31"),
+        replace(first, title="Payment 1 once more", repeats=True),
         Payment(
             title="Its key, another amount",
             key=first.key,
@@ -87,35 +101,86 @@ def payments(unknown: str) -> dict[int, Payment]:
         ),
         Payment(
             title="Cut off on its way: no JSON",
-            key="bank-7",
+            key="bank-12",
             body=first.body[:19],
+            status=None,
             reason=DeadLetterReason.MALFORMED_JSON,
         ),
+        Payment(
+            title=f"Cancels payment {PART}",
+            message_type=CANCEL.message_type,
+            key="bank-13",
+            body=encode({"payment": PART_KEY}),
+            status=Status.CANCELLED,
+            reason=Reason.CANCELLED,
+            focused=("-82.50", "-12.50", "-5.00"),
+            told={"amount": "-100.00", "cancels": {"idempotency_key": PART_KEY}, "invoicestate": "OPEN"},
+        ),
     ]
-    return dict(enumerate(told, start=1))
+    return dict(enumerate(all_of_them, start=1))
+
+
+def _published() -> list[Payment]:
+    """Return the example that each source system publishes."""
+    two_lines = _example(INVISIBLE_COLLECTOR.message_type, "published")
+    return [
+        Payment(
+            title="Published example",
+            key="bank-1",
+            body=_example(catalog.DEFAULT_TYPE, "published"),
+            focused=("710.00", "0.00", "0.00"),
+            told={"response": {"focusedtocapital": 710, "statusid": 6, "statustext": "Capital kirjattu"}},
+        ),
+        Payment(
+            title="Published: a fee of 10 percent",
+            message_type=IVVY.message_type,
+            key="bank-2",
+            body=_example(IVVY.message_type, "published"),
+            focused=("10.00", "0.00", "0.00"),
+            told={"jobid": 156, "surcharge": "1.00", "response": {"Success": True}},
+        ),
+        Payment(
+            title="Published: two lines, one debt",
+            message_type=INVISIBLE_COLLECTOR.message_type,
+            key="RG TEST/001",  # the payment's own number
+            body=two_lines,
+            focused=("30.75", "0.00", "0.00"),
+            told={"lines": [{"amount": "10.75"}, {"amount": "20.00"}], "response": _object(two_lines)},
+        ),
+        Payment(
+            title="Published: all that is open",
+            message_type=CRM_COM.message_type,
+            key="bank-4",
+            body=_example(CRM_COM.message_type, "published-account-number"),
+            focused=("225.00", "0.00", "0.00"),
+            told={
+                "response": {"status": {"code": "OK"}, "data": {"payment_amount": 225, "life_cycle_state": "POSTED"}}
+            },
+        ),
+    ]
 
 
 def invoice_publication(company: str, number: int, body: dict[str, Any]) -> Publication:
     """Return the message that states an invoice."""
-    properties = Basic.Properties(
-        message_id=f"{company}-invoice-{number}",
-        message_type=catalog.INVOICE_PUT,
-        content_type=catalog.CONTENT_TYPE,
-        delivery_mode=PERSISTENT,
-    )
-    return Publication(catalog.PAYMENTS, catalog.routing_key(catalog.INVOICE_PUT, company), encode(body), properties)
+    return _publication(catalog.INVOICE_PUT, company, encode(body), f"{company}-invoice-{number}")
 
 
 def payment_publication(company: str, number: int, payment: Payment) -> Publication:
-    """Return the message that registers a payment. Its correlation id is its number."""
+    """Return the message that registers or cancels a payment. Its correlation id is its number."""
+    return _publication(payment.message_type, company, payment.body, payment.key, correlation_id=str(number))
+
+
+def _publication(
+    message_type: str, company: str, body: bytes, message_id: str, correlation_id: str | None = None
+) -> Publication:
     properties = Basic.Properties(
-        message_id=payment.key,
-        message_type=catalog.DEFAULT_TYPE,
+        message_type=message_type,
+        message_id=message_id,
+        correlation_id=correlation_id,
         content_type=catalog.CONTENT_TYPE,
-        correlation_id=str(number),
         delivery_mode=PERSISTENT,
     )
-    return Publication(catalog.PAYMENTS, catalog.routing_key(catalog.DEFAULT_TYPE, company), payment.body, properties)
+    return Publication(catalog.PAYMENTS, catalog.routing_key(message_type, company), body, properties)
 
 
 def _unbooked(
