@@ -13,13 +13,13 @@ import pytest
 from deploy.servers import Servers
 from schemas.codec import parse
 from schemas.invoice import InvoicePut
+from schemas.orders import AllocationOrder
 from tests.conftest import Database, database_url, new_database
 from worker.books.companies import put_policy, read_policies
 from worker.books.migrate import migrate, migrations
 from worker.books.session import Session
 from worker.books.sql import query
 from worker.books.statements import put_invoices
-from worker.domain.allocation import AllocationOrder
 from worker.domain.errors import ContendedError, PermanentError, RefusedError, UnavailableError
 from worker.domain.policy import DuplicateCheck, IdentifierRule, Overpayment, Policy, Treatment
 

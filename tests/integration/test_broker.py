@@ -10,7 +10,7 @@ from aio_pika.abc import AbstractConnection
 from pamqp.commands import Basic
 
 from tests.conftest import Vhost
-from tests.integration.conftest import DEADLINE_S
+from tests.integration.conftest import DEADLINE_S, eventually
 from worker.broker.connection import connect, open_channel
 from worker.broker.delivery import Delivery
 from worker.broker.intake import Intake
@@ -18,6 +18,7 @@ from worker.broker.properties import copied, copyable, from_json, restored, to_j
 from worker.broker.publisher import Publication, Publisher
 from worker.broker.topology import declare
 from worker.domain.errors import LinkLostError, PermanentError
+from worker.limits import BATCH_BYTES_MAX
 
 QUEUE = "payments.registrations"
 
@@ -165,6 +166,27 @@ async def test_a_lost_channel_ends_the_intake_and_voids_its_acknowledgements(con
         await intake.take(1)
     (again,) = await take(await intake_of(connection), 1)
     assert again.body == b"m"
+
+
+async def test_a_batch_is_no_longer_than_its_bytes_and_one_message_is_a_batch_however_long(
+    connection: AbstractConnection,
+) -> None:
+    lengths = [BATCH_BYTES_MAX // 2, BATCH_BYTES_MAX // 2, 1, BATCH_BYTES_MAX + 1, 1, 1]
+    routing_key = "registration.acme"
+    sent = [Publication("payments", routing_key, b"x" * length, Basic.Properties()) for length in lengths]
+    await Publisher(connection).publish(sent)
+    intake = await intake_of(connection)
+    channel = await connection.channel()
+
+    async def is_delivered() -> bool:
+        return (await channel.declare_queue(QUEUE, passive=True)).declaration_result.message_count == 0
+
+    await eventually(is_delivered)
+    batches: list[list[int]] = []
+    while sum(map(len, batches)) < len(lengths):
+        batches.append([len(delivery.body) for delivery in await intake.take(100)])
+    assert [length for batch in batches for length in batch] == lengths
+    assert all(len(batch) == 1 or sum(batch) <= BATCH_BYTES_MAX for batch in batches)
 
 
 def test_properties_survive_json_and_a_copy() -> None:

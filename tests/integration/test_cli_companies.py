@@ -20,6 +20,10 @@ DEFAULTS: Final[Mapping[str, object]] = {
     "await_invoice_s": 0,
     "hide_foreign": False,
     "identifiers": "first",
+    "distribution": "oldest-due",
+    "tolerance_amount": None,
+    "tolerance_percent": None,
+    "gateways": [],
 }
 
 
@@ -39,7 +43,9 @@ async def test_every_rule_can_be_put_and_is_listed(line: CommandLine) -> None:
         *("--allocation-for", "a=b=capital-interest-noticefee", "--allocation-for", "x=pro-rata"),
         *("--overpayment", "reject", "--treat", "ropo=ropo", "--treat", "back=ropo_refund", "--treat", "mute=ignore"),
         *("--books-closed-until", "2024-02-29", "--duplicates", "flag", "--await-invoice", "60"),
-        *("--hide-foreign", "--identifiers", "all", "--json"),
+        *("--hide-foreign", "--identifiers", "all", "--distribution", "highest-amount"),
+        *("--tolerance-amount", "0.5", "--tolerance-percent", "2.50", "--gateway", "Stripe", "--gateway", "card"),
+        "--json",
     )
     assert put.json == {
         "company": "new",
@@ -53,6 +59,10 @@ async def test_every_rule_can_be_put_and_is_listed(line: CommandLine) -> None:
         "await_invoice_s": 60,
         "hide_foreign": True,
         "identifiers": "all",
+        "distribution": "highest-amount",
+        "tolerance_amount": "0.500",
+        "tolerance_percent": "2.50",
+        "gateways": ["Stripe", "card"],
     }
     listed = await line.succeed("companies", "list", "--json")
     assert put.json in listed.json
@@ -72,3 +82,19 @@ async def test_a_list_for_people_names_each_company(line: CommandLine) -> None:
         "acme",
         "other",
     ]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "why"),
+    [
+        ("--tolerance-amount", "0.001", "has more than the 2 decimal digits of EUR"),
+        ("--tolerance-amount", "-1", "must not be negative"),
+        ("--tolerance-amount", "NaN", "must be a decimal number"),
+        ("--tolerance-percent", "101", "must not be more than 100"),
+        ("--distribution", "newest", "is not one of"),
+    ],
+)
+async def test_a_rule_that_makes_no_sense_is_wrong_use(line: CommandLine, option: str, value: str, why: str) -> None:
+    result = await line.run("companies", "put", "new", "--currency", "EUR", option, value)
+    assert (result.status, why in result.error) == (2, True), result.stderr
+    assert "new" not in (await line.succeed("companies", "list", "--json")).stdout

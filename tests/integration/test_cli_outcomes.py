@@ -136,6 +136,7 @@ async def test_a_payment_is_shown_with_its_allocations_and_its_outcome(site: Sit
     assert shown["allocations"] == [
         {
             "line": 1,
+            "entry": "payment",
             "amount": "710.10",
             "capital": "710.00",
             "interest": "0.00",

@@ -1,18 +1,10 @@
 """A registration's way through a whole worker: what comes back, and what stands in the books then."""
 
 import asyncio
-import json
-from datetime import date
-from typing import Any
-
-import aio_pika
-import pytest
 
 from tests.integration.conftest import ROPO, Site, eventually
 from worker.books.audit import audit
 from worker.books.session import Session
-from worker.domain.allocation import AllocationOrder
-from worker.domain.policy import DuplicateCheck, IdentifierRule, Overpayment, Treatment
 
 
 async def open_capital(site: Site, billcode: str = "1234567") -> int:
@@ -113,149 +105,6 @@ async def test_keys_of_two_companies_have_nothing_to_do_with_each_other(site: Si
         ("acme", "1.00"),
         ("other", "2.00"),
     }
-
-
-@pytest.mark.parametrize(
-    ("rules", "payment", "expected"),
-    [
-        ({}, {"paydate": "2999-01-01"}, (0, "paydate_in_future")),
-        ({"await_invoice_s": 3600}, {"billcode": "none"}, (0, "invoice_awaited")),
-        ({}, {"amount": "x"}, (1, "invalid")),
-        ({"overpayment": Overpayment.REJECT}, {"amount": "710.01"}, (1, "overpayment")),
-        ({"currency": "USD"}, {}, (1, "wrong_currency")),
-        ({"identifiers": IdentifierRule.ALL}, {"billnum": "not the same"}, (1, "identifiers_disagree")),
-        ({"books_closed_until": date(2017, 10, 10)}, {}, (2, "period_closed")),
-        ({"treat": {"settled": Treatment.ROPO}}, {"type": "settled"}, (3, "type_settlement")),
-        ({"treat": {"settled": Treatment.ROPO_REFUND}}, {"type": "settled"}, (4, "type_settlement_refund")),
-        ({}, {"billcode": "closed"}, (5, "invoice_closed")),
-        ({}, {"amount": "710.01"}, (6, "booked")),
-        ({"books_closed_until": date(2017, 10, 9)}, {}, (6, "booked")),
-        ({"treat": {"settled": Treatment.IGNORE}}, {"type": "settled"}, (8, "type_muted")),
-        ({}, {"amount": 0}, (8, "amount_zero")),
-        ({}, {"billcode": "foreign"}, (9, "invoice_of_another_company")),
-        ({"hide_foreign": True}, {"billcode": "foreign"}, (10, "invoice_not_found")),
-        ({}, {"billcode": "none"}, (10, "invoice_not_found")),
-        ({}, {"billcode": "cancelled"}, (11, "invoice_cancelled")),
-    ],
-)
-async def test_each_verdict_is_reached_through_the_broker(
-    site: Site, rules: dict[str, Any], payment: dict[str, object], expected: tuple[int, str]
-) -> None:
-    async with site.worker():
-        await site.put()
-        await site.put(billcode="closed", state="CLOSED")
-        await site.put(billcode="cancelled", state="CANCELLED")
-        await site.put("other", billcode="foreign")
-        await site.policy(**rules)
-        await site.pay(payment, key="k1")
-        event = await site.next_event()
-
-    assert (event.body["statusid"], event.body["reason"]) == expected
-    assert event.message.routing_key == f"outcome.acme.{event.body['status'].lower()}"
-    if expected[0] != 6:
-        assert await site.database.fetchval("SELECT count(*) FROM allocations") == 0
-        assert event.body["capitalbefore"] == event.body["capitalafter"]
-
-
-@pytest.mark.parametrize(
-    ("check", "expected"),
-    [
-        (DuplicateCheck.OFF, (6, "booked")),
-        (DuplicateCheck.FLAG, (6, "booked_possible_duplicate")),
-        (DuplicateCheck.REJECT, (2, "duplicate")),
-    ],
-)
-async def test_a_twin_under_another_key_is_treated_as_the_company_asks(
-    site: Site, check: DuplicateCheck, expected: tuple[int, str]
-) -> None:
-    async with site.worker():
-        await site.policy(duplicates=check)
-        await site.put()
-        await site.pay({"amount": 100}, key="k1")
-        await site.next_event()
-        await site.pay({"amount": 100}, key="k2")
-        event = await site.next_event()
-
-    assert (event.body["statusid"], event.body["reason"]) == expected
-
-
-async def test_the_company_says_in_which_order_components_are_paid(site: Site) -> None:
-    async with site.worker():
-        await site.policy(
-            allocation=AllocationOrder.INTEREST_CAPITAL_NOTICEFEE,
-            allocation_for={"special": AllocationOrder.NOTICEFEE_CAPITAL_INTEREST},
-        )
-        await site.put(capital=100, interest=10, noticefee=5)
-        await site.pay({"amount": 12}, key="k1")
-        await site.pay({"amount": 6, "type": "special"}, key="k2")
-        first, second = await site.events(2)
-
-    assert (first.body["focusedtointerest"], first.body["focusedtocapital"]) == ("10.00", "2.00")
-    assert (second.body["focusedtonoticefee"], second.body["focusedtocapital"]) == ("5.00", "1.00")
-
-
-async def test_an_awaited_invoice_that_arrives_lets_the_payment_be_booked(site: Site) -> None:
-    async with site.worker():
-        await site.policy(await_invoice_s=3600)
-        await site.pay(key="k1", correlation_id="c1")
-        undone = await site.next_event()
-        await site.put()
-        booked = await site.next_event()
-
-    assert (undone.body["statusid"], booked.body["statusid"]) == (0, 6)
-    assert booked.body["payment_id"] == undone.body["payment_id"]
-    assert booked.body["event_id"] != undone.body["event_id"]
-    assert booked.message.correlation_id == "c1"
-    assert await site.database.fetchval("SELECT count(*) FROM pending") == 0
-
-
-async def test_an_awaited_invoice_that_does_not_arrive_is_not_found_in_the_end(site: Site) -> None:
-    async with site.worker():
-        await site.policy(await_invoice_s=1)
-        await site.pay(key="k1")
-        undone, not_found = await site.events(2)
-
-    assert (undone.body["statusid"], not_found.body["statusid"]) == (0, 10)
-    assert await site.database.fetchval("SELECT count(*) FROM pending") == 0
-
-
-async def test_a_reply_goes_to_the_queue_that_asked_and_a_queue_that_is_gone_costs_only_the_copy(site: Site) -> None:
-    replies = await site.channel.declare_queue(exclusive=True)
-    async with site.worker():
-        await site.put()
-        await site.pay({"amount": 1}, key="k1", reply_to=replies.name, correlation_id="c1")
-        await site.pay({"amount": 1}, key="k2", reply_to="gone")
-        await site.pay({"amount": 1}, key="k3", reply_to="payments.registrations")
-        await site.events(3)
-
-    reply = await replies.get(timeout=5)
-    assert reply is not None
-    assert reply.correlation_id == "c1"
-    assert json.loads(reply.body)["idempotency_key"] == "k1"
-    assert await site.queue_is_empty("payments.registrations")
-    assert await site.database.fetchval("SELECT count(*) FROM outbox") == 0
-
-
-async def test_a_reply_queue_that_refuses_or_breaks_the_connection_costs_only_the_copy(site: Site) -> None:
-    await site.channel.declare_queue(
-        "full", arguments={"x-max-length": 1, "x-overflow": "reject-publish"}, durable=True
-    )
-    await site.channel.default_exchange.publish(aio_pika.Message(b"in the way"), "full")
-    async with site.worker():
-        await site.put()
-        await site.pay({"amount": 1}, key="k1", reply_to="full")
-        await site.pay({"amount": 1}, key="k2", reply_to="amq.rabbitmq.reply-to.bm90IGEgcGlk.abc")
-        await site.pay({"amount": 1}, key="k3")
-
-        async def is_told() -> bool:
-            sql = "SELECT count(*) = 3 AND NOT EXISTS (SELECT FROM outbox) FROM outcomes"
-            return bool(await site.database.fetchval(sql))
-
-        await eventually(is_told)
-        events = await site.events(3)
-
-    assert sorted(event.body["idempotency_key"] for event in events) == ["k1", "k2", "k3"]
-    assert site.is_quiet()
 
 
 async def test_the_first_and_last_day_of_the_calendar_are_kept_as_they_were_said(site: Site) -> None:
