@@ -67,7 +67,7 @@ BATCHES = (
         (cancel("unknown"), "payment_not_booked"),
         (cancel("unknown"), "payment_not_booked"),
         (cancel("over", "again"), "already_cancelled"),
-        (cancel("over", reason="another"), "idempotency_conflict"),
+        (cancel("part", "cancel-over"), "idempotency_conflict"),
         (cancel("short", reason=None), "replayed"),
         (cancel("cancel-over"), "payment_is_cancellation"),
         (cancel("part", policy=OTHER), "payment_of_another_company"),
