@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import PurePath
@@ -14,10 +14,13 @@ from deploy.servers import Servers
 from schemas.codec import parse
 from schemas.invoice import InvoicePut
 from schemas.orders import AllocationOrder
+from schemas.registration import Identifier
 from tests.conftest import Database, database_url, new_database
+from tests.integration.conftest import eventually
 from worker.books.companies import put_policy, read_policies
+from worker.books.invoices import lock_invoices
 from worker.books.migrate import migrate, migrations
-from worker.books.session import Session
+from worker.books.session import Connection, Session
 from worker.books.sql import query
 from worker.books.statements import put_invoices
 from worker.domain.errors import ContendedError, PermanentError, RefusedError, UnavailableError
@@ -160,6 +163,34 @@ async def test_batches_that_name_the_same_invoices_in_any_order_do_not_deadlock(
 
     for round_ in range(10):
         await asyncio.gather(*(put_all(10 * round_ + worker * 2) for worker in range(1, 4)))
+
+
+@pytest.mark.parametrize("setting", ["seqscan", "hashjoin", "nestloop", "mergejoin", "indexscan", "hashagg"])
+async def test_invoices_that_had_to_be_waited_for_are_all_there(
+    session: Session, database: Database, setting: str
+) -> None:
+    """However the statement is planned: a row that another worker has changed is judged anew when its turn comes."""
+    await put(session, *(invoice(billcode=f"b{n}", billnum=f"r{n}") for n in range(4)))
+    names = [Identifier("billcode", "b0"), Identifier("billcode", "b1"), Identifier("billnum", "r2")]
+    wanted = [(ACME.company, name) for name in (*names, Identifier("billcode", "b3"))]
+    async with Session(database.url, "other") as other:
+        async with other.transaction() as changing:
+            await changing.execute("UPDATE invoices SET capital_allocated = 1 WHERE billcode IN ('b0', 'b2')")
+            waiting = asyncio.create_task(locked(session, setting, wanted))
+            await eventually(lambda: waits(changing))
+        assert await waiting == ["b0", "b1", "b2", "b3"]
+
+
+async def locked(session: Session, setting: str, wanted: Sequence[tuple[str, Identifier]]) -> list[str]:
+    async with session.transaction() as connection:
+        await connection.execute(f"SET LOCAL enable_{setting} = off")
+        return [invoice.identifiers["billcode"] for invoice in await lock_invoices(connection, wanted)]
+
+
+async def waits(connection: Connection) -> bool:
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    await connection.execute("SELECT pg_stat_clear_snapshot()")
+    return bool(await connection.fetchval(waiting))
 
 
 async def test_the_same_names_in_two_companies_are_two_invoices(session: Session) -> None:

@@ -2,7 +2,7 @@
 INSERT INTO import_known
 SELECT i.*
 FROM invoices i
-WHERE i.id IN (
+WHERE i.id = ANY (ARRAY(
     SELECT n.id FROM import_rows r JOIN invoices n ON n.billcode = r.billcode AND n.company = $1
     UNION ALL
     SELECT n.id FROM import_rows r JOIN invoices n ON n.jobid = r.jobid AND n.company = $1
@@ -14,6 +14,6 @@ WHERE i.id IN (
     SELECT n.id FROM import_rows r JOIN invoices n ON n.back_office_code = r.back_office_code AND n.company = $1
     UNION ALL
     SELECT n.id FROM import_rows r JOIN invoices n ON n.external_id = r.external_id AND n.company = $1
-)
+))
 ORDER BY i.id
 FOR NO KEY UPDATE OF i
