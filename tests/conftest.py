@@ -2,35 +2,16 @@
 
 import asyncio
 import os
-import secrets
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from urllib.parse import quote, urlsplit, urlunsplit
 
-import asyncpg
 import pytest
+import pytest_asyncio
 
 from deploy.servers import Servers, Unavailable, provide
-from deploy.servers.answers import ask_management
-
-
-@dataclass(frozen=True)
-class Database:
-    """A migrated database of one test."""
-
-    url: str
-
-
-@dataclass(frozen=True)
-class Vhost:
-    """An empty vhost of one test."""
-
-    name: str
-    amqp_url: str
-    management_url: str
-    """The RabbitMQ HTTP API; its paths name the vhost, as in `/api/queues/{quote(name, safe='')}`."""
+from tests.places import Database, Vhost, database_url, new_database, new_vhost
+from tests.site import Site, open_site
 
 
 def pytest_configure() -> None:
@@ -96,40 +77,23 @@ def vhost(servers: Servers) -> Iterator[Vhost]:
         yield vhost
 
 
-@contextmanager
-def new_vhost(servers: Servers) -> Iterator[Vhost]:
-    name = f"test-{secrets.token_hex(6)}"
-    address = urlsplit(servers.amqp_url)
-    ask_management(servers.management_url, "PUT", f"/api/vhosts/{name}")
-    try:
-        user = quote(address.username or "guest", safe="")
-        everything = b'{"configure": ".*", "write": ".*", "read": ".*"}'
-        ask_management(servers.management_url, "PUT", f"/api/permissions/{name}/{user}", everything)
-        yield Vhost(name, urlunsplit(address._replace(path=f"/{name}")), servers.management_url)
-    finally:
-        ask_management(servers.management_url, "DELETE", f"/api/vhosts/{name}")
+@pytest.fixture
+async def site(database: Database, vhost: Vhost) -> AsyncIterator[Site]:
+    async with open_site(database, vhost) as site:
+        yield site
 
 
-@contextmanager
-def new_database(servers: Servers, template: str = "template1") -> Iterator[str]:
-    name = f"test_{secrets.token_hex(6)}"
-    run_sql(servers, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-    try:
-        yield name
-    finally:
-        run_sql(servers, f'DROP DATABASE "{name}" WITH (FORCE)')
+@pytest.fixture(scope="module")
+def shared_place(servers: Servers, migrated_template: str) -> Iterator[tuple[Database, Vhost]]:
+    with new_database(servers, template=migrated_template) as name, new_vhost(servers) as vhost:
+        yield Database(database_url(servers, name)), vhost
 
 
-def database_url(servers: Servers, name: str) -> str:
-    return urlunsplit(urlsplit(servers.database_url)._replace(path=f"/{name}"))
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_site(shared_place: tuple[Database, Vhost]) -> AsyncIterator[Site]:
+    """A site with a worker, for a module of many small cases: each keeps to companies and keys of its own.
 
-
-def run_sql(servers: Servers, statement: str) -> None:
-    async def execute() -> None:
-        connection = await asyncpg.connect(servers.database_url)
-        try:
-            await connection.execute(statement)
-        finally:
-            await connection.close()
-
-    asyncio.run(execute())
+    Its tests need the mark asyncio(loop_scope="module").
+    """
+    async with open_site(*shared_place) as site, site.worker():
+        yield site

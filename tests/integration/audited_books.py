@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from schemas.codec import parse
 from schemas.invoice import InvoicePut
 from schemas.wallet import WalletPut
-from tests.conftest import Database
+from tests.places import Database
 from worker.books.audit import Audit, audit
 from worker.books.companies import put_policy
 from worker.books.ledger import settle_batch

@@ -8,8 +8,8 @@ from decimal import Decimal
 from schemas.codec import parse
 from schemas.wallet import WalletPut
 from tests.builders import a_message
-from tests.conftest import Database
 from tests.integration.audited_books import NOW, Books, invoice, opened
+from tests.places import Database
 from worker.domain.policy import Policy
 from worker.domain.request import Request, read_request
 from worker.domain.settlement import Replayed

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from schemas import catalog
-from tests.integration.conftest import Event, Site, eventually
 from tests.integration.dialects import CANCEL, PAYMENTS, ROPO, Body, Payment, invoice_names
+from tests.site import Event, Site, eventually
 
 OPEN = {"capital": "80.00", "interest": "15.00", "noticefee": "5.00"}
 """What is open on an invoice, unless a test says otherwise: just what a payment of 100.00 pays."""

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.builders import a_message, body
-from tests.conftest import Database
 from tests.integration.audited_books import INVOICE, NOW, PAYMENT, Books, findings_told, invoice, opened
+from tests.places import Database
 from worker.books.audit import Sums, audit
 from worker.books.session import Session
 from worker.domain.policy import Policy

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.conftest import Database
 from tests.integration.audited_books import INVOICE, PAYMENT, Books, findings_told
 from tests.integration.cancelled_books import cancelled_books
+from tests.places import Database
 
 PART, UNKNOWN, EARLY, SHORT = (PAYMENT.format(key) for key in ("part", "unknown", "early", "short"))
 FOREIGN = "(SELECT id FROM payments WHERE company = 'other' AND idempotency_key = 'foreign')"

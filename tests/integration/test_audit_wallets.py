@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.conftest import Database
 from tests.integration.audited_books import PAYMENT, Books, findings_told
 from tests.integration.cancelled_books import cancelled_books
+from tests.places import Database
 from worker.books.audit import Sums
 
 PART, UNKNOWN, SHORT_KEPT, DRAWN_KEPT = (PAYMENT.format(key) for key in ("part", "unknown", "short-kept", "drawn-kept"))

@@ -11,8 +11,8 @@ from pamqp.body import ContentBody
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
-from tests.conftest import Vhost
-from tests.integration.conftest import ROPO, Site, eventually
+from tests.places import Vhost
+from tests.site import ROPO, Site, eventually
 from worker.books.dead_letters import Deed
 from worker.books.session import Session
 from worker.broker.connection import WireChannel, connect

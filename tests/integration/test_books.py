@@ -15,8 +15,8 @@ from schemas.codec import parse
 from schemas.invoice import InvoicePut
 from schemas.orders import AllocationOrder
 from schemas.registration import Identifier
-from tests.conftest import Database, database_url, new_database
-from tests.integration.conftest import eventually
+from tests.places import Database, database_url, new_database
+from tests.site import eventually
 from worker.books.companies import put_policy, read_policies
 from worker.books.invoices import lock_invoices
 from worker.books.migrate import migrate, migrations

@@ -9,8 +9,8 @@ import pytest
 from aio_pika.abc import AbstractConnection
 from pamqp.commands import Basic
 
-from tests.conftest import Vhost
-from tests.integration.conftest import DEADLINE_S, eventually
+from tests.places import Vhost
+from tests.site import DEADLINE_S, eventually
 from worker.broker.connection import connect, open_channel
 from worker.broker.delivery import Delivery
 from worker.broker.intake import Intake

@@ -12,9 +12,9 @@ import pytest
 from schemas.outcome import Status
 from schemas.sources.cancel import CANCEL
 from tests.builders import a_message, a_put, body
-from tests.conftest import Database
 from tests.integration.command_line import CommandLine
-from tests.integration.conftest import Site, eventually
+from tests.places import Database
+from tests.site import Site, eventually
 from worker.books.audit import audit
 from worker.books.companies import put_policy
 from worker.books.ledger import settle_batch

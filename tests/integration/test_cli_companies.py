@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 
 from tests.integration.command_line import CommandLine
-from tests.integration.conftest import Site
+from tests.site import Site
 
 DEFAULTS: Final[Mapping[str, object]] = {
     "company": "new",

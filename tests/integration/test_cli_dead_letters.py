@@ -10,7 +10,7 @@ import pytest
 
 from schemas import catalog
 from tests.integration.command_line import CommandLine
-from tests.integration.conftest import ROPO, Site, eventually
+from tests.site import ROPO, Site, eventually
 from worker.books.dead_letters import Deed, lock_dead_letters, mark_dead_letters, resolve_dead_letters
 from worker.books.session import Session
 from worker.broker.connection import connect

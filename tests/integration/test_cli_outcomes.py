@@ -8,7 +8,7 @@ import aio_pika
 import pytest
 
 from tests.integration.command_line import CommandLine
-from tests.integration.conftest import Site
+from tests.site import Site
 
 
 @pytest.fixture

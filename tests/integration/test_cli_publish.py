@@ -8,7 +8,7 @@ from aio_pika.abc import AbstractIncomingMessage
 
 from schemas import catalog
 from tests.integration.command_line import CommandLine
-from tests.integration.conftest import Site
+from tests.site import Site
 
 PAYMENT = b'{"amount": 1.10,  "billcode": "\xc3\xa4", "paydate": "2024-01-01"}'
 

@@ -15,7 +15,7 @@ import asyncpg
 import pytest
 
 from deploy.servers import Servers
-from tests.conftest import Database, Vhost, database_url, new_database, new_vhost
+from tests.places import Database, Vhost, database_url, new_database, new_vhost
 
 DEADLINE_S = 60.0
 COMMAND = [sys.executable, "-c", "from worker.cli import main; main()"]

@@ -5,7 +5,7 @@ import socket
 import urllib.error
 import urllib.request
 
-from tests.integration.conftest import Site, eventually
+from tests.site import Site, eventually
 from worker.health import Health, HealthServer
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from schemas.invoice import InvoicePut
 from tests.integration.command_line import CommandLine
-from tests.integration.conftest import Site
+from tests.site import Site
 from worker.books.companies import read_policies
 from worker.books.session import Session
 from worker.books.statements import put_invoices

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.integration.company import Company, found, under
-from tests.integration.conftest import Site
 from tests.integration.dialects import CANONICAL, CRM_COM, Body
+from tests.site import Site
 from worker.domain.policy import DuplicateCheck, IdentifierRule, Treatment
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

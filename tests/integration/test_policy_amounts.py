@@ -7,8 +7,8 @@ import pytest
 
 from schemas.orders import AllocationOrder, Distribution
 from tests.integration.company import Company, found, under
-from tests.integration.conftest import Site
 from tests.integration.dialects import CANONICAL, IVVY, PAYMENT_TYPE, ROPO
+from tests.site import Site
 from worker.books.audit import audit
 from worker.books.session import Session
 from worker.domain.policy import Overpayment

@@ -7,8 +7,8 @@ import pytest
 
 import schemas
 from schemas import catalog
-from tests.integration.conftest import Event, Site, eventually
 from tests.integration.dialects import CRM_COM, INVISIBLE_COLLECTOR, IVVY, ROPO
+from tests.site import Event, Site, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 EXAMPLES = Path(schemas.__file__).parent / "examples"

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tests.integration.conftest import ROPO, Site, eventually
+from tests.site import ROPO, Site, eventually
 from worker.books.audit import audit
 from worker.books.session import Session
 

@@ -10,8 +10,8 @@ import pytest
 from aio_pika.abc import AbstractIncomingMessage, AbstractQueue
 
 from schemas import catalog
-from tests.integration.conftest import DEADLINE_S, Event, Site, eventually
 from tests.integration.dialects import CANCEL, PAYMENTS, ROPO, Payment, invoice_names
+from tests.site import DEADLINE_S, Event, Site, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 TRACE = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "tracestate": "a=b,c=d"}

@@ -14,7 +14,6 @@ import pytest
 from schemas.outcome import Status
 from schemas.sources import SOURCES
 from tests.integration.company import OPEN, Company, found
-from tests.integration.conftest import Site
 from tests.integration.dialects import (
     CANCEL,
     CANONICAL,
@@ -27,6 +26,7 @@ from tests.integration.dialects import (
     Body,
     answer,
 )
+from tests.site import Site
 from worker.domain.policy import DuplicateCheck, IdentifierRule, Overpayment, Treatment
 from worker.domain.verdict import Reason
 

@@ -10,8 +10,8 @@ import asyncpg
 import pytest
 
 from tests.integration.command_line import CommandLine
-from tests.integration.conftest import Event, Site, eventually
 from tests.integration.dialects import CRM_COM, PAYMENTS, Payment, invoice_names
+from tests.site import Event, Site, eventually
 from worker.broker.delivery import ATTEMPTS_HEADER
 
 POISON = """

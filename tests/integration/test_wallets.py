@@ -11,9 +11,9 @@ import pytest
 from schemas.codec import parse
 from schemas.registration import WalletName
 from schemas.wallet import WalletPut
-from tests.conftest import Database
 from tests.integration.command_line import CommandLine
-from tests.integration.conftest import DEADLINE_S, Site, eventually
+from tests.places import Database
+from tests.site import DEADLINE_S, Site, eventually
 from worker.books.companies import put_policy
 from worker.books.session import Session
 from worker.books.wallets import draw, find_wallets, lock_wallets, put_wallets

@@ -8,7 +8,7 @@ from typing import Any
 
 from schemas.catalog import INVOICE_PUT, WALLET_PUT
 from schemas.codec import encode
-from tests.simulation.asked import (
+from tests.model.asked import (
     COMPONENTS,
     Amounts,
     Asked,
@@ -25,7 +25,7 @@ from tests.simulation.asked import (
     minus,
     total,
 )
-from tests.simulation.drawing import COMPANIES
+from tests.model.drawing import COMPANIES
 
 NUMBERS_MAX = 1000
 """Of a company's invoices in one run."""

@@ -5,8 +5,8 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from tests.simulation.asked import Step
-from tests.simulation.scenario import Scenario
+from tests.model.asked import Step
+from tests.model.scenario import Scenario
 
 SHORTENING_S = 20.0
 """How long to look for a shorter sequence that fails too."""
@@ -44,7 +44,7 @@ async def report(seed: int, test: str, scenario: Scenario, problem: str, fails: 
 
 def _again(seed: int, test: str) -> str:
     times = "" if test == "in_turn" else f"PAYMENT_WORKER_SEEDS_TIMES={RACING_TIMES} "
-    return f"Seed {seed}. Again: PAYMENT_WORKER_SEED={seed} {times}python -m pytest tests/simulation -k {test}"
+    return f"Seed {seed}. Again: PAYMENT_WORKER_SEED={seed} {times}python -m pytest tests/model -k {test}"
 
 
 async def _shorten(scenario: Scenario, problem: str, fails: Fails) -> tuple[Scenario, str]:

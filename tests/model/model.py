@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 
-from tests.simulation.asked import (
+from tests.model.asked import (
     NOTHING,
     Asked,
     Cancel,
@@ -22,7 +22,7 @@ from tests.simulation.asked import (
     minus,
     total,
 )
-from tests.simulation.shares import Invoice, book, is_closed
+from tests.model.shares import Invoice, book, is_closed
 
 UNDONE, FAIL, OLD, CLOSE, BOOKED, IGNORE, DIFFCID, NOT_FOUND, CANCELLED = 0, 1, 2, 5, 6, 8, 9, 10, 11
 

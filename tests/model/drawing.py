@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Literal, TypeVar
 
-from tests.simulation.asked import Line, Name, Pay, PutInvoice, PutWallet, Rules
+from tests.model.asked import Line, Name, Pay, PutInvoice, PutWallet, Rules
 
 COMPANIES = ("acme", "other")
 WALLETS = (1, 2)

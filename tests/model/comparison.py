@@ -9,9 +9,9 @@ from typing import Any
 
 import asyncpg
 
-from tests.simulation.asked import Asked, Rules, Told
-from tests.simulation.model import Model
-from tests.simulation.wire import Wire, amounts, contradictions
+from tests.model.asked import Asked, Rules, Told
+from tests.model.model import Model
+from tests.model.wire import Wire, amounts, contradictions
 from worker.books.session import Connection
 
 INVOICES = """

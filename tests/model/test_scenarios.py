@@ -8,10 +8,10 @@ from typing import Literal
 
 import pytest
 
-from tests.conftest import Database
-from tests.simulation.scenario import Scenario, draw_scenario
-from tests.simulation.seeds import report, seeds
-from tests.simulation.trial import Trial
+from tests.model.scenario import Scenario, draw_scenario
+from tests.model.seeds import report, seeds
+from tests.model.trial import Trial
+from tests.places import Database
 from worker.books.audit import audit
 from worker.books.session import Session
 
@@ -37,7 +37,7 @@ async def sessions(database: Database) -> AsyncIterator[list[Session]]:
         yield [await stack.enter_async_context(Session(database.url, f"worker {n}")) for n in range(WORKERS)]
 
 
-class Simulation:
+class Scenarios:
     """Runs on one database, one after the other. Each has a number, and companies, invoices and keys of its own."""
 
     def __init__(self, sessions: list[Session], way: Way) -> None:
@@ -81,16 +81,16 @@ class Simulation:
 
 @pytest.mark.parametrize("way", ["in_turn", "at_once"])
 async def test_the_books_are_as_the_model_says(sessions: list[Session], way: Way) -> None:
-    simulation = Simulation(sessions, way)
+    scenarios = Scenarios(sessions, way)
     tried = seeds(SEEDS)
     for count, seed in enumerate(tried, start=1):
-        problem = await simulation.run(seed, draw_scenario(seed))
+        problem = await scenarios.run(seed, draw_scenario(seed))
         if problem is not None:
-            pytest.fail(await simulation.report(seed, problem, by_audit=False), pytrace=False)
+            pytest.fail(await scenarios.report(seed, problem, by_audit=False), pytrace=False)
         if count == len(tried) or count % SEEDS_BETWEEN_AUDITS == 0:
-            found = await simulation.audit()
+            found = await scenarios.audit()
             if found is not None:
-                pytest.fail(await simulation.report(*found, by_audit=True), pytrace=False)
+                pytest.fail(await scenarios.report(*found, by_audit=True), pytrace=False)
     if len(set(tried)) >= SEEDS:
-        assert set(simulation.reasons) == REASONS
-        assert (simulation.tried_again > 0) == (way == "at_once")
+        assert set(scenarios.reasons) == REASONS
+        assert (scenarios.tried_again > 0) == (way == "at_once")

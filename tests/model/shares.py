@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 
-from tests.simulation.asked import COMPONENTS, NOTHING, Amounts, Name, Part, Pay, Rules, minus, total
+from tests.model.asked import COMPONENTS, NOTHING, Amounts, Name, Part, Pay, Rules, minus, total
 
 
 @dataclass

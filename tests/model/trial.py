@@ -9,11 +9,11 @@ from random import Random
 
 from schemas.invoice import InvoicePut
 from schemas.orders import AllocationOrder
-from tests.simulation.asked import Asked, Look, PutInvoice, PutWallet, Rules, Step
-from tests.simulation.comparison import Comparison, expect
-from tests.simulation.drawing import DAY, START
-from tests.simulation.scenario import Scenario
-from tests.simulation.wire import Sent, Wire
+from tests.model.asked import Asked, Look, PutInvoice, PutWallet, Rules, Step
+from tests.model.comparison import Comparison, expect
+from tests.model.drawing import DAY, START
+from tests.model.scenario import Scenario
+from tests.model.wire import Sent, Wire
 from worker.books.companies import put_policy
 from worker.books.ledger import settle_batch
 from worker.books.pending import take_pending

@@ -13,8 +13,8 @@ from urllib.parse import quote
 import asyncpg
 
 from deploy.servers.answers import ask_management
-from tests.conftest import Vhost
-from tests.integration.conftest import DEADLINE_S, ROPO, Event, Site, eventually
+from tests.places import Vhost
+from tests.site import DEADLINE_S, ROPO, Event, Site, eventually
 from worker.app import App
 from worker.broker.delivery import ATTEMPTS_HEADER
 

@@ -8,15 +8,15 @@ from random import Random
 
 import pytest
 
-from tests.integration.conftest import Site
-from tests.simulation.asked import Asked, Cancel, Garbled, Pay, PutInvoice, PutWallet
-from tests.simulation.comparison import Comparison, expect
-from tests.simulation.evidence import check_balances, check_cancellations, check_events
-from tests.simulation.scenario import draw_scenario
-from tests.simulation.seeds import seeds, told_with
-from tests.simulation.traffic import Traffic, doomed_worker, number_of
-from tests.simulation.unordered import draw_unordered
-from tests.simulation.wire import Sent, Wire
+from tests.model.asked import Asked, Cancel, Garbled, Pay, PutInvoice, PutWallet
+from tests.model.comparison import Comparison, expect
+from tests.model.evidence import check_balances, check_cancellations, check_events
+from tests.model.scenario import draw_scenario
+from tests.model.seeds import seeds, told_with
+from tests.model.traffic import Traffic, doomed_worker, number_of
+from tests.model.unordered import draw_unordered
+from tests.model.wire import Sent, Wire
+from tests.site import Site
 from worker.books.audit import audit
 from worker.books.session import Session
 

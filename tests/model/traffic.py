@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from schemas import catalog
-from tests.integration.conftest import Event, Site, eventually
-from tests.simulation.asked import Asked, PutInvoice, PutWallet, Rules
-from tests.simulation.trial import to_policy
-from tests.simulation.wire import Sent, Wire
+from tests.model.asked import Asked, PutInvoice, PutWallet, Rules
+from tests.model.trial import to_policy
+from tests.model.wire import Sent, Wire
+from tests.site import Event, Site, eventually
 from worker.app import App
 from worker.books.companies import put_policy
 

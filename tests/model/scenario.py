@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
-from tests.simulation.asked import Asked, Cancel, Garbled, Look, Pay, PutInvoice, PutWallet, Rules, Step
-from tests.simulation.drawing import COMPANIES, DAY, WALLETS, Draw
+from tests.model.asked import Asked, Cancel, Garbled, Look, Pay, PutInvoice, PutWallet, Rules, Step
+from tests.model.drawing import COMPANIES, DAY, WALLETS, Draw
 
 INVOICES = range(1, 4)
 PUT_LATE = 4

@@ -6,11 +6,11 @@ from typing import Any
 
 import asyncpg
 
-from tests.integration.conftest import Event
-from tests.simulation.asked import NOTHING, Amounts, Pay, PutInvoice, PutWallet, minus, total
-from tests.simulation.comparison import expect
-from tests.simulation.traffic import Traffic, number_of
-from tests.simulation.wire import amounts, contradictions, minor
+from tests.model.asked import NOTHING, Amounts, Pay, PutInvoice, PutWallet, minus, total
+from tests.model.comparison import expect
+from tests.model.traffic import Traffic, number_of
+from tests.model.wire import amounts, contradictions, minor
+from tests.site import Event
 
 Body = Mapping[str, Any]
 OPEN = """

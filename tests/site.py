@@ -2,21 +2,18 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import aio_pika
 import asyncpg
-import pytest
-import pytest_asyncio
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage, AbstractQueue
 from pydantic import SecretStr
 
-from deploy.servers import Servers
 from schemas import catalog
-from tests.conftest import Database, Vhost, database_url, new_database, new_vhost
+from tests.places import Database, Vhost
 from worker.app import App
 from worker.books.companies import put_policy
 from worker.broker.topology import declare
@@ -165,26 +162,4 @@ async def open_site(database: Database, vhost: Vhost) -> AsyncIterator[Site]:
         await outcomes.consume(site.on_outcome)
         for company in ("acme", "other"):
             await site.policy(company)
-        yield site
-
-
-@pytest.fixture
-async def site(database: Database, vhost: Vhost) -> AsyncIterator[Site]:
-    async with open_site(database, vhost) as site:
-        yield site
-
-
-@pytest.fixture(scope="module")
-def shared_place(servers: Servers, migrated_template: str) -> Iterator[tuple[Database, Vhost]]:
-    with new_database(servers, template=migrated_template) as name, new_vhost(servers) as vhost:
-        yield Database(database_url(servers, name)), vhost
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shared_site(shared_place: tuple[Database, Vhost]) -> AsyncIterator[Site]:
-    """A site with a worker, for a module of many small cases: each keeps to companies and keys of its own.
-
-    Its tests need the mark asyncio(loop_scope="module").
-    """
-    async with open_site(*shared_place) as site, site.worker():
         yield site

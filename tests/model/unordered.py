@@ -7,8 +7,8 @@ its payment or keeps it from being booked.
 from dataclasses import dataclass, replace
 from random import Random
 
-from tests.simulation.asked import Asked, Cancel, PutInvoice, PutWallet, Rules
-from tests.simulation.drawing import Draw
+from tests.model.asked import Asked, Cancel, PutInvoice, PutWallet, Rules
+from tests.model.drawing import Draw
 
 PAYMENTS = 60
 INVOICES_OF_PAYMENT = 3

@@ -14,8 +14,8 @@ from pydantic import SecretStr
 
 from deploy.servers import Servers
 from deploy.servers.servers import Server
-from tests.conftest import Database, Vhost, database_url, new_database, new_vhost
-from tests.integration.conftest import eventually
+from tests.places import Database, Vhost, database_url, new_database, new_vhost
+from tests.site import eventually
 from worker.app import App
 from worker.books.companies import put_policy
 from worker.books.migrate import migrate

@@ -1,0 +1,69 @@
+"""A database and a vhost for one test, on servers that others use as well."""
+
+import asyncio
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import asyncpg
+
+from deploy.servers import Servers
+from deploy.servers.answers import ask_management
+
+
+@dataclass(frozen=True)
+class Database:
+    """A migrated database of one test."""
+
+    url: str
+
+
+@dataclass(frozen=True)
+class Vhost:
+    """An empty vhost of one test."""
+
+    name: str
+    amqp_url: str
+    management_url: str
+    """The RabbitMQ HTTP API; its paths name the vhost, as in `/api/queues/{quote(name, safe='')}`."""
+
+
+@contextmanager
+def new_vhost(servers: Servers) -> Iterator[Vhost]:
+    name = f"test-{secrets.token_hex(6)}"
+    address = urlsplit(servers.amqp_url)
+    ask_management(servers.management_url, "PUT", f"/api/vhosts/{name}")
+    try:
+        user = quote(address.username or "guest", safe="")
+        everything = b'{"configure": ".*", "write": ".*", "read": ".*"}'
+        ask_management(servers.management_url, "PUT", f"/api/permissions/{name}/{user}", everything)
+        yield Vhost(name, urlunsplit(address._replace(path=f"/{name}")), servers.management_url)
+    finally:
+        ask_management(servers.management_url, "DELETE", f"/api/vhosts/{name}")
+
+
+@contextmanager
+def new_database(servers: Servers, template: str = "template1") -> Iterator[str]:
+    name = f"test_{secrets.token_hex(6)}"
+    run_sql(servers, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    try:
+        yield name
+    finally:
+        run_sql(servers, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def database_url(servers: Servers, name: str) -> str:
+    return urlunsplit(urlsplit(servers.database_url)._replace(path=f"/{name}"))
+
+
+def run_sql(servers: Servers, statement: str) -> None:
+    async def execute() -> None:
+        connection = await asyncpg.connect(servers.database_url)
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    asyncio.run(execute())

@@ -1,3 +1,0 @@
-from tests.integration.conftest import site
-
-__all__ = ["site"]
