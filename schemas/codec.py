@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from schemas.fields import WireModel
 from schemas.invalid import InvalidMessageError, MalformedJsonError, field_errors
-from schemas.limits import NESTING_LEVELS_MAX
+from schemas.limits import INTEGER_DIGITS_MAX, NESTING_LEVELS_MAX
 
 Model = TypeVar("Model", bound=WireModel)
 
@@ -55,7 +55,7 @@ def _once_each(pairs: list[tuple[str, object]]) -> Mapping[str, object]:
 
 def _integer(digits: str) -> int | Decimal:
     # A longer run of digits fits nothing here; as a decimal it is refused by its field and costs no quadratic time.
-    return int(digits) if len(digits) <= _INT64_DIGITS else Decimal(digits)
+    return int(digits) if len(digits) <= INTEGER_DIGITS_MAX else Decimal(digits)
 
 
 def _no_constant(name: str) -> object:
@@ -79,7 +79,6 @@ def _levels(text: str) -> int:
     return deepest
 
 
-_INT64_DIGITS = 19
 _DECODER = json.JSONDecoder(
     parse_float=Decimal, parse_int=_integer, parse_constant=_no_constant, object_pairs_hook=_once_each
 )

@@ -19,14 +19,14 @@ from pydantic.config import JsonDict
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from schemas.limits import IDENTIFIER_CHARS_MAX, INTEGER_ID_MAX, TEXT_CHARS_MAX
+from schemas.limits import IDENTIFIER_CHARS_MAX, INTEGER_DIGITS_MAX, INTEGER_ID_MAX, TEXT_CHARS_MAX
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _ISO_DATETIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})?)?", re.ASCII
 )
-_DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
+_DIGITS = re.compile(f"[0-9]{{1,{INTEGER_DIGITS_MAX}}}", re.ASCII)
 _ABSENT: JsonDict = {"enum": [None, ""]}
 
 
@@ -154,7 +154,7 @@ IntegerId = Annotated[
         {
             "anyOf": [
                 {"type": "integer", "minimum": 0, "maximum": INTEGER_ID_MAX},
-                {"type": "string", "pattern": "^[0-9]{1,19}$"},
+                {"type": "string", "pattern": f"^{_DIGITS.pattern}$"},
             ]
         }
     ),

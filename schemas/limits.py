@@ -37,6 +37,12 @@ TEXT_CHARS_MAX = 4_000
 INTEGER_ID_MAX = 2**63 - 1
 """A jobid, an iVvy invoice id, a version: what Postgres holds in a bigint."""
 
+INTEGER_DIGITS_MAX = 19
+"""Digits of an INTEGER_ID_MAX. A longer run of digits is never made an int, which takes quadratic time."""
+
+TEXTS_KEPT = 4_096
+"""Amounts whose text is kept ready, since most of a day's are alike."""
+
 FIELD_ERRORS_MAX = 20
 """Field errors told of one message; the rest is only counted."""
 

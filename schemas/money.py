@@ -6,6 +6,7 @@ No float is ever made of an amount, so nothing is rounded: what does not fit is 
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Annotated, Final
 
@@ -13,7 +14,7 @@ from iso4217 import Currency as IsoCurrency
 from pydantic import AfterValidator, BeforeValidator, PlainValidator, WithJsonSchema
 
 from schemas.invalid import invalid
-from schemas.limits import AMOUNT_DIGITS_MAX, AMOUNT_MINOR_MAX, PERCENT_MAX
+from schemas.limits import AMOUNT_DIGITS_MAX, AMOUNT_MINOR_MAX, PERCENT_MAX, TEXTS_KEPT
 
 DECIMAL_TEXT = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,4})?", re.ASCII)
 
@@ -134,6 +135,7 @@ def plain_text(number: Decimal) -> str:
     return digits.rstrip("0").rstrip(".") if "." in digits else digits
 
 
+@lru_cache(TEXTS_KEPT)
 def to_text(amount_minor: int, currency: str) -> str:
     """Return minor units as canonical text with exactly the currency's digits: 71000 EUR is "710.00"."""
     digits = MINOR_DIGITS[currency]

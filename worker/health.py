@@ -10,11 +10,10 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 from prometheus_client import make_wsgi_app
 from prometheus_client.exposition import ThreadingWSGIServer
 
+from worker.limits import BEAT_AGE_MAX_S
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
-
-BEAT_AGE_MAX_S = 30.0
-"""An event loop that has not turned for this long counts as dead."""
 
 
 @dataclass(slots=True)

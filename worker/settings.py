@@ -3,16 +3,25 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from schemas.invalid import field_errors
 from worker.domain.errors import PermanentError
-from worker.limits import BATCH_MESSAGES_MAX, PREFETCH_MESSAGES
+from worker.limits import (
+    AUDIT_PAUSE_S,
+    AUDIT_PAUSE_S_MAX,
+    BATCH_MESSAGES_MAX,
+    PREFETCH_MESSAGES,
+    PREFETCH_MESSAGES_MAX,
+    SHUTDOWN_DEADLINE_S,
+)
 
 PREFIX = "PAYMENT_WORKER_"
+_EMPTY = "is empty"
+UrlName: TypeAlias = Literal["amqp_url", "database_url"]
 
 
 class SettingsError(PermanentError):
@@ -24,7 +33,9 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    amqp_url: SecretStr = Field(description="RabbitMQ: amqp:// or amqps://user:password@host:port/vhost")
+    amqp_url: SecretStr = Field(
+        description="RabbitMQ: amqp:// or amqps://user:password@host:port/vhost; one for each node, with commas between"
+    )
     database_url: SecretStr = Field(description="Postgres: postgresql://user:password@host:port/database")
     http_host: str = Field(default="0.0.0.0", description="Address for /livez, /readyz and /metrics")  # noqa: S104
     http_port: int = Field(default=8080, ge=0, le=65_535, description="Port for them; 0 takes a free one")
@@ -32,14 +43,29 @@ class Settings(BaseModel):
         default=BATCH_MESSAGES_MAX, ge=1, le=BATCH_MESSAGES_MAX, description="Messages in one transaction, at most"
     )
     prefetch_messages: int = Field(
-        default=PREFETCH_MESSAGES, ge=1, le=2_000, description="Unacknowledged deliveries of a queue"
+        default=PREFETCH_MESSAGES, ge=1, le=PREFETCH_MESSAGES_MAX, description="Unacknowledged deliveries of a queue"
+    )
+    audit_pause_s: float = Field(
+        default=AUDIT_PAUSE_S,
+        ge=0,
+        le=AUDIT_PAUSE_S_MAX,
+        description="Between two slices of the books that are audited all the time, at least; 0 turns that off",
     )
     shutdown_deadline_s: float = Field(
-        default=25.0, gt=0, description="Time to finish what is in hand after SIGTERM, before it is left to redelivery"
+        default=SHUTDOWN_DEADLINE_S,
+        gt=0,
+        description="Time to finish what is in hand after SIGTERM, before it is left to redelivery",
     )
     timezone: str = Field(default="UTC", description="Where payment dates are days, e.g. Europe/Helsinki")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="What is logged")
     log_format: Literal["json", "console"] = Field(default="json", description="json, or console for people")
+
+    @field_validator("amqp_url", "database_url")
+    @classmethod
+    def _not_empty(cls, url: SecretStr) -> SecretStr:
+        if not url.get_secret_value():
+            raise ValueError(_EMPTY)
+        return url
 
     @field_validator("timezone")
     @classmethod
@@ -57,19 +83,27 @@ class Settings(BaseModel):
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     """Return the settings. Raises SettingsError, which names each variable that is wrong and never its value."""
-    said: dict[str, str] = {}
-    for name in Settings.model_fields:
-        variable = PREFIX + name.upper()
-        path = environment.get(f"{variable}_FILE")
-        if path is not None:
-            said[name] = _read_secret(f"{variable}_FILE", path)
-        elif variable in environment:
-            said[name] = environment[variable]
+    said = {name: _said(name, environment) for name in Settings.model_fields}
     try:
-        return Settings.model_validate(said)
+        return Settings.model_validate({name: text for name, text in said.items() if text is not None})
     except ValidationError as error:
         told = (f"{PREFIX}{item['field'].upper()}: {item['message']}" for item in field_errors(error))
         raise SettingsError("; ".join(told)) from None
+
+
+def read_url(name: UrlName, environment: Mapping[str, str] = os.environ) -> str:
+    """Return one of the two URLs, for what needs no other setting. Raises SettingsError as read_settings() does."""
+    url = _said(name, environment)
+    if not url:
+        raise SettingsError(f"{PREFIX}{name.upper()}: " + ("Field required" if url is None else _EMPTY))
+    return url
+
+
+def _said(name: str, environment: Mapping[str, str]) -> str | None:
+    """Return what the environment, or the file that it names, says of a setting; None where it says nothing."""
+    variable = PREFIX + name.upper()
+    path = environment.get(f"{variable}_FILE")
+    return environment.get(variable) if path is None else _read_secret(f"{variable}_FILE", path)
 
 
 def _read_secret(variable: str, path: str) -> str:

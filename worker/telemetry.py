@@ -1,10 +1,12 @@
 """Log and metrics. Neither ever holds a body, a free text or a secret: counts, names, reasons and ids only."""
 
+import asyncio
 import logging
 import sys
+import threading
 import traceback
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
@@ -19,6 +21,9 @@ REPLAYS: Final = Counter("payment_worker_replays", "Requests answered with the e
 DEAD_LETTERS: Final = Counter("payment_worker_dead_letters", "Messages sent to the dead letters, by reason", ["reason"])
 RETRIES: Final = Counter("payment_worker_retries", "Messages sent to wait for another attempt", ["queue"])
 PUBLISHED: Final = Counter("payment_worker_published", "Outcome messages confirmed by the broker")
+REFUSED: Final = Counter(
+    "payment_worker_refused", "Outcome messages that the broker did not take; they are tried again"
+)
 UNROUTED: Final = Counter("payment_worker_unrouted", "Confirmed messages that no queue was bound for", ["kind"])
 OUTAGES: Final = Counter("payment_worker_outages", "Times a server was found to be away", ["noticed_by"])
 BATCH_MESSAGES: Final = Histogram(
@@ -29,6 +34,21 @@ BATCH_SECONDS: Final = Histogram(
     "From taking a batch to its acknowledgement",
     ["queue"],
     buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 5, 30),
+)
+AUDIT_FINDINGS: Final = Gauge(
+    "payment_worker_audit_findings",
+    "What does not add up, by kind, as of the last whole round of the audit, or already more in this one",
+    ["kind"],
+)
+AUDIT_CHECKED: Final = Counter("payment_worker_audit_checked", "Rows that the audit has looked at", ["table"])
+AUDIT_ROUNDS: Final = Counter("payment_worker_audit_rounds", "Whole rounds of the audit")
+AUDIT_ROUND_ENDED: Final = Gauge(
+    "payment_worker_audit_round_ended_timestamp_seconds", "When the audit's last whole round ended; 0 before the first"
+)
+AUDIT_ROUND_SECONDS: Final = Gauge("payment_worker_audit_round_seconds", "How long the audit's last whole round took")
+AUDIT_ACTIVE: Final = Gauge("payment_worker_audit_active", "1 in the worker, of all, that audits the books")
+AUDIT_STEPPED_OVER: Final = Counter(
+    "payment_worker_audit_stepped_over", "Rows left out by the audit: too much for a slice, or unfit"
 )
 READY: Final = Gauge("payment_worker_ready", "1 while both servers are there and messages are being taken")
 
@@ -48,9 +68,36 @@ def configure_logging(level: str, log_format: str) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+    _hold_back_texts()
     # The driver logs each lost connection with a traceback; the worker says the same in a line.
     for name in ("aio_pika", "aiormq"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def _hold_back_texts() -> None:
+    """Have what nobody caught told like all else, by its type and place. Python would print its text too."""
+    logging.basicConfig(handlers=[_Library()], level=logging.WARNING)
+    sys.unraisablehook = lambda found: _tell_uncaught("in a destructor", found.exc_value)
+    threading.excepthook = lambda found: _tell_uncaught("in a thread", found.exc_value)
+
+
+def tell_unhandled(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Tell of an exception that no task waited for: an event loop's exception handler."""
+    _tell_uncaught("in the event loop", context.get("exception"))
+
+
+def _tell_uncaught(where: str, error: BaseException | None) -> None:
+    log.error("uncaught", where=where, error="unknown" if error is None else named(error))
+
+
+class _Library(logging.Handler):
+    """Tells what a library logs, without what it fills in: that may be part of a message."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        said = str(record.msg) if record.args else f"at {record.filename}:{record.lineno}"
+        error = record.exc_info[1] if record.exc_info else None
+        more = {} if error is None else {"error": named(error)}
+        log.warning("library", logger=record.name, said=said, **more)
 
 
 def named(error: BaseException) -> str:

@@ -22,6 +22,7 @@ from pydantic.config import JsonDict, JsonValue
 
 from schemas.fields import DateTime, IntegerId, Name, WireModel, at_least_one_of
 from schemas.invalid import FieldError
+from schemas.limits import INTEGER_DIGITS_MAX
 from schemas.money import Amount, Percent, plain_text, to_minor
 from schemas.outcome import Outcome, Status
 from schemas.registration import Defaults, Identifier, Line, Registration
@@ -99,7 +100,10 @@ def _spellings(numbers: Iterable[int]) -> JsonDict:
     """Return the JSON Schema of these numbers, as numbers or as digits."""
     as_digits = f"^0*({'|'.join(map(str, numbers))})$"
     return {
-        "anyOf": [{"type": "integer", "enum": [*numbers]}, {"type": "string", "maxLength": 19, "pattern": as_digits}]
+        "anyOf": [
+            {"type": "integer", "enum": [*numbers]},
+            {"type": "string", "maxLength": INTEGER_DIGITS_MAX, "pattern": as_digits},
+        ]
     }
 
 

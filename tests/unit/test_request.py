@@ -372,3 +372,44 @@ def test_an_invalid_invoice_is_refused_field_by_field() -> None:
 def test_a_registrations_type_is_told_to_be_no_invoice() -> None:
     with pytest.raises(RefusedError, match=r"one of invoice\.put\.v1, wallet\.put\.v1$"):
         read_statement(invoice(PUT, type="payment.register.v1"), POLICY)
+
+
+# Who sent it.
+
+SPEAKS = [None, "", "bank", "bank.eu", f"upstream.{COMPANY}", "upstream", "Upstream.other", "ops"]
+DOES_NOT_SPEAK = [
+    "upstream.other",
+    f"upstream.{COMPANY}a",
+    f"upstream.{COMPANY[:-1]}",
+    f"upstream.{COMPANY}.eu",
+    f"upstream.{COMPANY}\n",
+    "upstream.",
+    "upstream.\udcff",
+    f"downstream.{COMPANY}",
+    "downstream.other",
+    "downstream.",
+]
+
+
+@pytest.mark.parametrize("user", SPEAKS)
+def test_a_company_hears_its_own_upstream_and_users_who_are_nobodys(user: str | None) -> None:
+    assert read(a_message(user_id=user)).errors == ()
+    assert isinstance(read_statement(invoice(PUT, user_id=user), POLICY), InvoicePut)
+
+
+@pytest.mark.parametrize("user", DOES_NOT_SPEAK)
+def test_a_company_is_not_spoken_for_by_the_user_of_another(user: str) -> None:
+    for refuse in (
+        lambda: read(a_message(user_id=user)),
+        lambda: read_statement(invoice(PUT, user_id=user), POLICY),
+    ):
+        with pytest.raises(RefusedError) as refused:
+            refuse()
+        assert refused.value.reason is DeadLetterReason.INVALID
+        assert [error["field"] for error in refused.value.errors] == ["user_id"]
+
+
+def test_a_message_of_anothers_user_is_refused_for_that_whatever_else_is_wrong_with_it() -> None:
+    for message in (a_message(b"{", user_id="upstream.other"), a_message(message_id=None, user_id="upstream.other")):
+        assert [error["field"] for error in refusal(message).errors] == ["user_id"]
+    assert [error["field"] for error in refusal(a_message(user_id="upstream.other"), None).errors] == ["user_id"]

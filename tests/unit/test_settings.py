@@ -3,7 +3,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from worker.settings import PREFIX, Settings, SettingsError, read_settings
+from worker.settings import PREFIX, Settings, SettingsError, read_settings, read_url
 
 LEAST = {
     "PAYMENT_WORKER_AMQP_URL": "amqp://user:secret@rabbit/vhost",
@@ -22,7 +22,7 @@ def test_the_two_urls_are_all_that_is_needed() -> None:
     assert settings.amqp_url.get_secret_value() == "amqp://user:secret@rabbit/vhost"
     assert settings.database_url.get_secret_value() == "postgresql://user:secret@postgres/books"
     assert (settings.http_host, settings.http_port, settings.zone) == ("0.0.0.0", 8080, ZoneInfo("UTC"))  # noqa: S104
-    assert (settings.log_level, settings.log_format, settings.shutdown_deadline_s) == ("info", "json", 25.0)
+    assert (settings.log_level, settings.log_format, settings.shutdown_deadline_s) == ("info", "json", 20.0)
 
 
 def test_a_url_that_is_missing_is_named() -> None:
@@ -37,6 +37,7 @@ def test_every_setting_is_read_from_its_variable() -> None:
         "HTTP_PORT": "0",
         "BATCH_MESSAGES": "1",
         "PREFETCH_MESSAGES": "2000",
+        "AUDIT_PAUSE_S": "0.25",
         "SHUTDOWN_DEADLINE_S": "0.5",
         "TIMEZONE": "Europe/Helsinki",
         "LOG_LEVEL": "debug",
@@ -120,3 +121,19 @@ def test_settings_cannot_be_changed() -> None:
 
 def test_every_setting_says_what_it_is_for() -> None:
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_a_url_that_is_empty_is_named() -> None:
+    assert refusal(AMQP_URL="") == "PAYMENT_WORKER_AMQP_URL: is empty"
+    assert refusal(AMQP_URL="", DATABASE_URL="").count("is empty") == 2
+
+
+def test_one_url_is_read_without_the_other(tmp_path: Path) -> None:
+    file = tmp_path / "url"
+    file.write_text("amqp://from-file\n")
+    environment = {"PAYMENT_WORKER_AMQP_URL_FILE": str(file), "PAYMENT_WORKER_HTTP_PORT": "makes no sense"}
+    assert read_url("amqp_url", environment) == "amqp://from-file"
+    for said, wrong in (({}, "Field required"), ({"PAYMENT_WORKER_DATABASE_URL": ""}, "is empty")):
+        with pytest.raises(SettingsError) as refused:
+            read_url("database_url", environment | said)
+        assert str(refused.value) == f"PAYMENT_WORKER_DATABASE_URL: {wrong}"

@@ -73,7 +73,8 @@ def book(registration: Registration, invoices: Sequence[Invoice], policy: Policy
         lines.append(
             LineVerdict(line=line, invoice=invoice, amount_minor=amount, before=invoice.open, allocation=allocation)
         )
-        current[found.id] = invoice.booked(allocation)
+        if len(invoices) > 1:
+            current[found.id] = invoice.booked(allocation)
     return _write_off_remainders(lines, registration, policy)
 
 

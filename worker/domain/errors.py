@@ -5,8 +5,11 @@
     │   └── RefusedError     it cannot be processed; carries the dead letter's reason
     ├── TransientError       the same message may succeed in a moment
     │   └── ContendedError   another worker was at the same rows; trying again at once will do
+    │       └── LockTimeoutError   another session kept the rows locked; trying again at once may do
+    ├── DeadlineError        the worker was stopped and had not finished in time; what was in hand will come again
     └── UnavailableError     a server is away: no message's fault, and none is charged an attempt
-        └── LinkLostError    the connection to RabbitMQ ended; what is unacknowledged will come again
+        ├── LinkLostError    the connection to RabbitMQ ended; what is unacknowledged will come again
+        └── UnconfirmedError RabbitMQ did not confirm a message in time; it may have been published or not
 
 Business refusals (invoice closed, overpayment) are no errors: they are verdicts, and are answered.
 """
@@ -32,12 +35,24 @@ class ContendedError(TransientError):
     """Another worker wrote the same key or invoice first; what was written here has been rolled back."""
 
 
+class LockTimeoutError(ContendedError):
+    """Another session kept a row locked for longer than is waited for; what was written here has been rolled back."""
+
+
 class UnavailableError(WorkerError):
     """RabbitMQ or Postgres cannot be reached or refuses to work."""
 
 
 class LinkLostError(UnavailableError):
     """The connection to RabbitMQ, or a channel of it, has ended; its deliveries are void and will come again."""
+
+
+class UnconfirmedError(UnavailableError):
+    """RabbitMQ did not confirm a message in time: it may have been published or not."""
+
+
+class DeadlineError(WorkerError):
+    """The worker was stopped and the deadline passed before all in hand was finished; that will be delivered again."""
 
 
 class DeadLetterReason(StrEnum):

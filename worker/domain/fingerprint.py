@@ -11,6 +11,8 @@ import json
 from schemas.money import plain_text, to_text
 from schemas.registration import Cancellation, Registration
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+
 
 def _plain(amount_minor: int, currency: str) -> str:
     """Return the amount as it reads in any currency: the company's may change, and the message means what it meant."""
@@ -22,7 +24,7 @@ def fingerprint(asked: Registration | Cancellation) -> bytes:
     """Return the SHA-256 of what a registration or cancellation means: 32 bytes."""
     meaning = _of_cancellation(asked) if isinstance(asked, Cancellation) else _of_registration(asked)
     said = {name: value for name, value in meaning.items() if value not in (None, False, {})}
-    return hashlib.sha256(json.dumps(said, sort_keys=True, separators=(",", ":")).encode()).digest()
+    return hashlib.sha256(_ENCODER.encode(said).encode()).digest()
 
 
 def _of_cancellation(cancellation: Cancellation) -> dict[str, object]:

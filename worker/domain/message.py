@@ -3,6 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+UPSTREAM = "upstream"
+DOWNSTREAM = "downstream"
+"""The roles of users whose names, `<role>.<company>`, say whose they are."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
@@ -16,12 +20,24 @@ class Message:
     message_id: str | None = None
     correlation_id: str | None = None
     reply_to: str | None = None
+    user_id: str | None = None
+    """Who sent it, where its sender said so: the broker takes no other name than that of the connection's user."""
     headers: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def company(self) -> str:
         """The company, from the routing key alone: its second word."""
         return self.routing_key.partition(".")[2]
+
+    @property
+    def is_from_its_company(self) -> bool:
+        """Say whether the user who sent it, where that is known, may speak for the company.
+
+        upstream.<company> speaks for that company alone and downstream.<company> for none; any other user, such as a
+        service that publishes for many companies, for whichever the broker lets it.
+        """
+        role, dot, company = (self.user_id or "").partition(".")
+        return not dot or (role != DOWNSTREAM and (role != UPSTREAM or company == self.company))
 
 
 @dataclass(frozen=True, slots=True)

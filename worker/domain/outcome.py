@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import NamedTuple, cast
 from uuid import UUID
 
@@ -40,6 +41,7 @@ def compose(
     tells_lines: False leaves out what each line came to, and tells the sums alone.
     """
     currency = terms.currency
+    breakdowns = [_of_line(line, currency) for line in verdict.lines]
     outcome: Outcome = {
         "event_id": str(event_id),
         "occurred_at": occurred_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
@@ -57,10 +59,10 @@ def compose(
         "settled_by": terms.settled_by,
         "surcharge": to_text(verdict.surcharge_minor, currency),
         "cancels": _cancelled(verdict.cancels),
-        "lines": [_told(line, currency) for line in verdict.lines] if tells_lines else [],
+        "lines": list(map(partial(_told, currency), verdict.lines, breakdowns)) if tells_lines else [],
         "errors": list(request.errors),
         "response": {},
-        **_summed(verdict.lines, currency),
+        **(breakdowns[0] if len(breakdowns) == 1 else _summed(verdict.lines, currency)),
     }
     # Amounts of the response are Decimals until they are encoded, which JsonValue does not know.
     outcome["response"] = cast("dict[str, JsonValue]", request.source.response(outcome, request.message))
@@ -71,19 +73,20 @@ def _cancelled(named: CancelledPayment | None) -> Cancelled | None:
     return {"payment_id": named.payment_id, "idempotency_key": named.key} if named is not None else None
 
 
-def _told(line: LineVerdict, currency: str) -> OutcomeLine:
+def _told(currency: str, line: LineVerdict, breakdown: Breakdown) -> OutcomeLine:
     return {
         "amount": to_text(line.amount_minor, currency),
-        **_breakdown(line, line.before, line.allocation, line.written_off, line.unfocused, currency),
+        **breakdown,
         "references": dict(line.line.references),
     }
 
 
+def _of_line(line: LineVerdict, currency: str) -> Breakdown:
+    return _breakdown(line, line.before, line.allocation, line.written_off, line.unfocused, currency)
+
+
 def _summed(lines: Sequence[LineVerdict], currency: str) -> Breakdown:
-    """Return the one invoice's breakdown, or the sum over several; what was open on an invoice counts once."""
-    if len(lines) == 1:
-        only = lines[0]
-        return _breakdown(only, only.before, only.allocation, only.written_off, only.unfocused, currency)
+    """Return the sum over no line or several; what was open on an invoice counts once."""
     first_lines = {line.invoice.id: line for line in reversed(lines) if line.invoice is not None}
     before = _total(line.before for line in first_lines.values())
     focused = _total(line.allocation for line in lines)

@@ -112,6 +112,9 @@ def _open(
     message: Message, policy: Policy | None, topic: str, default_type: str
 ) -> tuple[catalog.MessageType, Policy, object]:
     """Return the message's type, its company's policy and its JSON value, or raise RefusedError."""
+    if not message.is_from_its_company:
+        # Before all else: whatever is wrong with it besides, it is not the company's message.
+        raise _refused(invalid("user_id", "is a user who does not speak for the company in the routing key"))
     if len(message.body) > BODY_BYTES_MAX:
         text = f"the body has {len(message.body)} bytes, more than {BODY_BYTES_MAX}"
         raise RefusedError(DeadLetterReason.TOO_LARGE, text)

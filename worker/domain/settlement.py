@@ -19,10 +19,11 @@ from worker.domain.policy import Policy
 from worker.domain.request import Request
 from worker.domain.verdict import Reason, Verdict, unbooked
 from worker.domain.view import Held, Moment, View
+from worker.limits import PENDING_RECHECK_MIN_S
 
 _LAST_DAY = date(9999, 12, 30)
 """A day later, midnight in a zone west of Greenwich is in the year 10000, which no timestamp holds."""
-RECHECK_AFTER = timedelta(seconds=5)
+RECHECK_AFTER = timedelta(seconds=PENDING_RECHECK_MIN_S)
 """When an awaited invoice is asked for again, should its arrival have been missed."""
 
 
@@ -170,8 +171,8 @@ def _move(settled: Settled, view: View) -> None:
     """Put the lines on their invoices, and the amount on the wallet; lines of a cancellation are below zero."""
     request, verdict = settled.request, settled.verdict
     for line in verdict.lines:
-        if line.invoice is not None and line.invoice_after is not None:
-            view.invoices[line.invoice.id] = line.invoice_after
+        if (invoice := line.invoice_after) is not None:
+            view.invoices[invoice.id] = invoice
     if verdict.wallet_id is not None:
         view.wallets[verdict.wallet_id] = view.wallets[verdict.wallet_id].drawn_by(verdict.amount_minor)
     if request.registration is not None:
