@@ -5,6 +5,7 @@ import json
 import struct
 from typing import Any, cast
 
+import aiormq
 import pytest
 from aiormq.abc import ChannelFrame
 from pamqp.body import ContentBody
@@ -15,7 +16,7 @@ from tests.places import Vhost
 from tests.site import ROPO, Site, eventually
 from worker.books.dead_letters import Deed
 from worker.books.session import Session
-from worker.broker.connection import WireChannel, connect
+from worker.broker.connection import connect
 from worker.broker.publisher import Publisher
 from worker.cli.replay import Replayed, replay_letters
 
@@ -137,7 +138,7 @@ def table(*fields: bytes) -> bytes:
 
 async def publish_raw(site: Site, routing_key: bytes, properties: bytes = b"\0\0", body: bytes = WHOLE) -> None:
     """Publish with a routing key and properties that the driver would not encode."""
-    channel = cast("WireChannel", await site.channel.get_underlay_channel())
+    channel = cast("aiormq.Channel", await site.channel.get_underlay_channel())
     header = ContentHeader(0, len(body), Basic.Properties())
     header.properties = RawProperties(properties)  # type: ignore[assignment]
     publish = Basic.Publish(exchange="payments", routing_key="k" * len(routing_key))

@@ -11,13 +11,14 @@ from pamqp.commands import Basic
 
 from tests.places import Vhost
 from tests.site import DEADLINE_S, eventually
-from worker.broker.connection import connect, open_channel
+from worker.broker.channel import open_channel
+from worker.broker.connection import connect
 from worker.broker.delivery import Delivery
 from worker.broker.intake import Intake
 from worker.broker.properties import copied, copyable, from_json, restored, to_json
 from worker.broker.publisher import Publication, Publisher
 from worker.broker.topology import declare
-from worker.domain.errors import LinkLostError, PermanentError
+from worker.domain.errors import LinkLostError, PermanentError, UnavailableError
 from worker.limits import BATCH_BYTES_MAX
 
 QUEUE = "payments.registrations"
@@ -80,6 +81,26 @@ async def test_a_broker_that_is_not_there_is_named_without_its_password() -> Non
     assert "secret" not in str(caught.value)
 
 
+async def test_of_several_nodes_one_that_answers_is_taken(vhost: Vhost) -> None:
+    gone = "amqp://user:secret@127.0.0.1:1/"
+    for url in (f"{gone},{vhost.amqp_url}", f"{vhost.amqp_url}, {gone}"):
+        connection = await connect(url, "test")
+        await declare(connection)
+        await connection.close()
+
+    with pytest.raises(LinkLostError, match=r"127\.0\.0\.1:1.*127\.0\.0\.1:1") as caught:
+        await connect(f"{gone},{gone}", "test")
+    assert "secret" not in str(caught.value)
+
+
+async def test_a_channel_on_a_connection_that_has_ended_says_that_the_link_is_lost(vhost: Vhost) -> None:
+    connection = await connect(vhost.amqp_url, "test")
+    await connection.close()
+
+    with pytest.raises(LinkLostError):
+        await open_channel(connection)
+
+
 async def test_the_publisher_knows_what_no_queue_took(connection: AbstractConnection) -> None:
     publisher = Publisher(connection)
 
@@ -93,8 +114,10 @@ async def test_the_publisher_knows_what_no_queue_took(connection: AbstractConnec
 async def test_publishing_to_an_exchange_that_is_missing_is_no_success(connection: AbstractConnection) -> None:
     publisher = Publisher(connection)
 
-    with pytest.raises(LinkLostError, match="no exchange 'gone'"):
+    with pytest.raises(UnavailableError, match="no exchange 'gone'") as caught:
         await publisher.publish([publication(exchange="gone")])
+    assert not isinstance(caught.value, LinkLostError), "the connection is sound, so nothing is to be delivered again"
+    assert await publisher.publish([publication()]) == [True]
 
 
 async def test_consuming_a_queue_that_is_missing_says_what_to_do(vhost: Vhost) -> None:

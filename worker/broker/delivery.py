@@ -6,7 +6,7 @@ from typing import Any
 from pamqp.commands import Basic
 
 from schemas.limits import INTEGER_ID_MAX
-from worker.broker.properties import NO_MESSAGE_ID
+from worker.broker.properties import NO_MESSAGE_ID, sender
 from worker.domain.message import Message
 
 ATTEMPTS_HEADER = "payment-worker-attempts"
@@ -23,6 +23,7 @@ class Delivery:
     routing_key: str
     body: bytes
     properties: Basic.Properties
+    is_redelivered: bool = True
 
     @property
     def headers(self) -> dict[str, Any]:
@@ -31,7 +32,7 @@ class Delivery:
     @property
     def redeliveries(self) -> int:
         """How often the broker has delivered it before, as a quorum queue counts."""
-        return _whole(self.headers.get("x-delivery-count"))
+        return _whole(self.headers.get("x-delivery-count")) if self.is_redelivered else 0
 
     @property
     def attempts(self) -> int:
@@ -53,6 +54,7 @@ class Delivery:
             message_id=None if NO_MESSAGE_ID in self.headers else properties.message_id,
             correlation_id=properties.correlation_id,
             reply_to=properties.reply_to,
+            user_id=sender(properties),
             headers=self.headers,
         )
 

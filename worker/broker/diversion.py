@@ -5,12 +5,15 @@ Always in this order: publish the copy, await its confirm, and only then is the 
 
 import hashlib
 import json
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
+from pydantic import TypeAdapter
+
 from schemas.catalog import DEAD_LETTER
+from schemas.invalid import FieldError
 from worker.broker.delivery import ATTEMPTS_HEADER, DEAD_LETTER_ID_HEADER, Delivery
-from worker.broker.properties import copied, copyable, is_brokers, restored, to_json
+from worker.broker.properties import believed, copied, copyable, is_brokers, restored, to_json
 from worker.broker.publisher import Publication, Publisher
 from worker.broker.topology import retry_name
 from worker.domain.dead_letter import DeadLetter
@@ -21,6 +24,7 @@ _REASON = "payment-worker-reason"
 _ERROR = "payment-worker-error"
 _ERRORS = "payment-worker-errors"
 _ARRIVAL = "payment-worker-arrival"
+_FIELD_ERRORS: Final = TypeAdapter(tuple[FieldError, ...])
 _OURS = (_REASON, _ERROR, _ERRORS, _ARRIVAL, ATTEMPTS_HEADER, DEAD_LETTER_ID_HEADER)
 
 
@@ -73,7 +77,8 @@ def read_dead_letter(delivery: Delivery) -> DeadLetter:
     else:
         reason, text, errors = _by_worker(headers)
         arrival_name = str(headers.get(_ARRIVAL) or uuid4())
-    properties = restored(delivery.properties)
+    # What the broker itself moved here came by another exchange before.
+    properties = restored(believed(delivery.properties, death.get("exchange")) if death else delivery.properties)
     properties.headers = {
         name: value for name, value in (properties.headers or {}).items() if name not in _OURS and not is_brokers(name)
     }
@@ -106,6 +111,6 @@ def _by_broker(death: dict[str, Any], routing_key: str) -> tuple[DeadLetterReaso
 def _by_worker(headers: dict[str, Any]) -> tuple[DeadLetterReason, str, tuple[Any, ...]]:
     try:
         reason = DeadLetterReason(headers[_REASON])
-        return reason, str(headers[_ERROR]), tuple(json.loads(headers[_ERRORS]))
+        return reason, str(headers[_ERROR]), _FIELD_ERRORS.validate_json(headers[_ERRORS])
     except (KeyError, ValueError, TypeError):
         return DeadLetterReason.POISON, "published to the dead letters by something other than a worker", ()

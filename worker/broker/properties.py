@@ -2,26 +2,36 @@
 
 import base64
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from pamqp.commands import Basic
 
-from worker.broker.publisher import PERSISTENT
-from worker.limits import HEADER_BYTES_MAX
+from schemas.catalog import DEAD_LETTER
+from worker.broker.topology import RETRY_RETURN
+from worker.limits import HEADER_BYTES_MAX, HEADER_NAME_BYTES_MAX
+
+PERSISTENT = 2
+"""The delivery mode of what must survive the broker's end."""
 
 # Not copied on as they are: a copy would expire while it waits, and the broker refuses another user's id.
 _KEPT_ASIDE = ("expiration", "user_id")
 _ASIDE_PREFIX = "payment-worker-original-"
+_COPIES_FROM = (RETRY_RETURN, DEAD_LETTER)
+"""The exchanges by which copies come, where nobody but workers and ops may publish."""
+_ESCAPE = "$$"
+"""Before a header's own name that begins with "$", so that it is not taken for the name of a type."""
 NO_MESSAGE_ID = "payment-worker-no-message-id"
-"""Marks the copy of a message that has no message_id. The driver gives each message one, and a made-up id is no key."""
+"""Marks the copy of a message that has no message_id: aio-pika gives each message one, and a made-up id is no key."""
 
 
 def copyable(properties: Basic.Properties) -> bool:
-    """Say whether the properties can be published again: that they are text where they must be, and fit a frame."""
+    """Say whether the properties can be published again, just as they are: text where they must be, and in a frame."""
     try:
+        if any(len(name.encode()) > HEADER_NAME_BYTES_MAX for name in _names(properties.headers)):
+            return False
         return len(copied(properties, {}).marshal()) <= HEADER_BYTES_MAX
     except (ValueError, TypeError, OverflowError, RecursionError):
         return False
@@ -45,13 +55,32 @@ def copied(properties: Basic.Properties, headers: Mapping[str, Any]) -> Basic.Pr
     return copied_properties
 
 
+def believed(properties: Basic.Properties, exchange: str | None) -> Basic.Properties:
+    """Return the properties of a message that came by the exchange, without what anyone may have made up.
+
+    What was kept aside is believed only where workers and ops alone publish; elsewhere a sender could pass for another.
+    """
+    headers = properties.headers
+    if not headers or exchange in _COPIES_FROM or not any(name.startswith(_ASIDE_PREFIX) for name in headers):
+        return properties
+    without = copy.copy(properties)
+    without.headers = {name: value for name, value in headers.items() if not name.startswith(_ASIDE_PREFIX)}
+    return without
+
+
+def sender(properties: Basic.Properties) -> str | None:
+    """Return the user who sent the message, or the one that it is a copy of; None where the sender named none."""
+    kept = (properties.headers or {}).get(_ASIDE_PREFIX + "user_id")
+    return properties.user_id or (kept if isinstance(kept, str) else None)
+
+
 def restored(properties: Basic.Properties) -> Basic.Properties:
     """Return the properties as they were before copied(), but for the headers that broker and worker added."""
     original = copy.copy(properties)
     headers = dict(properties.headers or {})
     for name in _KEPT_ASIDE:
         kept = headers.pop(_ASIDE_PREFIX + name, None)
-        if isinstance(kept, str):
+        if isinstance(kept, str) and not getattr(original, name):
             setattr(original, name, kept)
     if headers.pop(NO_MESSAGE_ID, False):
         original.message_id = None
@@ -71,7 +100,11 @@ def to_json(properties: Basic.Properties) -> dict[str, Any]:
 
 def from_json(stored: Mapping[str, Any]) -> Basic.Properties:
     """Return the properties that to_json() told of."""
-    return Basic.Properties(**{name: _unvalue(value) for name, value in stored.items()})
+    properties = Basic.Properties()
+    for name, value in stored.items():
+        # Set one by one: the constructor refuses what a broker lets through, such as a delivery_mode of 0.
+        setattr(properties, name, _unvalue(value))
+    return properties
 
 
 def _encodable(value: Any) -> Any:
@@ -126,13 +159,21 @@ def _unvalue(value: Any) -> Any:
         case list():
             return [_unvalue(each) for each in value]
         case dict():
-            return {name: _unvalue(each) for name, each in value.items()}
+            return {name.removeprefix(_ESCAPE): _unvalue(each) for name, each in value.items()}
         case _:
             return value
 
 
 def _key(name: str) -> str:
-    return name.encode("utf-8", "backslashreplace").decode()
+    return _ESCAPE + name if name.startswith("$") else name
+
+
+def _names(value: Any) -> Iterator[str]:
+    """Yield the names in a header table and in those inside of it."""
+    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _names(each)
+    if isinstance(value, dict):
+        yield from value
 
 
 def _base64(value: bytes | bytearray) -> str:

@@ -1,37 +1,30 @@
 """What goes out: persistent, confirmed, in windows."""
 
-import asyncio
 import contextlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from typing import cast
 
-import aiormq
 from aio_pika.abc import AbstractConnection
-from pamqp.commands import Basic
 
-from worker.broker.connection import WireChannel, link_errors, open_channel
-from worker.domain.errors import LinkLostError, UnavailableError
-from worker.limits import CONNECT_TIMEOUT_S, PUBLISH_TIMEOUT_S
+from worker.broker.channel import Channel, Publication, open_channel
+from worker.broker.link import Link
+from worker.domain.errors import LinkLostError, UnavailableError, UnconfirmedError
+from worker.limits import PUBLISH_WINDOW_BYTES_MAX, PUBLISH_WINDOW_MESSAGES
 
-PERSISTENT = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Publication:
-    """A message to publish. The driver gives it a message_id of its own where it has none."""
-
-    exchange: str
-    routing_key: str
-    body: bytes
-    properties: Basic.Properties
+__all__ = ["Publication", "Publisher"]
 
 
 class Publisher:
     """Publishes on a channel of its own and knows of each message that the broker has it."""
 
     def __init__(self, connection: AbstractConnection) -> None:
-        self._connection = connection
-        self._channel: WireChannel | None = None
+        self._link = cast("Link", connection)
+        self._channel: Channel | None = None
+
+    @property
+    def is_lost(self) -> bool:
+        """True once its connection has ended."""
+        return self._link.is_closed
 
     async def publish(self, publications: Sequence[Publication]) -> list[bool]:
         """Publish all and await their confirms; say of each whether a queue took it.
@@ -40,54 +33,64 @@ class Publisher:
         confirm did not come in time. In each case any of them may have been published or not.
         """
         routed: list[bool] = []
-        for window in _rounds(publications):
-            channel = self._channel = self._channel or await open_channel(self._connection)
-            answers = await asyncio.gather(*(_publish(channel, each) for each in window), return_exceptions=True)
-            for answer in answers:
-                if isinstance(answer, BaseException):
-                    await self._drop(channel)
-                    raise answer
-                routed.append(answer)
+        for answer in await self.publish_each(publications):
+            if isinstance(answer, UnavailableError):
+                raise answer
+            routed.append(answer)
         return routed
 
-    async def _drop(self, channel: WireChannel) -> None:
-        """Give up a channel on which confirms are missing."""
-        self._channel = None
-        with contextlib.suppress(LinkLostError), link_errors("closing a channel"):
-            await channel.close(timeout=CONNECT_TIMEOUT_S)
+    async def publish_each(self, publications: Sequence[Publication]) -> list[bool | UnavailableError]:
+        """Publish all that can be: of each, whether a queue took it, or why it may not have been published.
 
+        Raises UnavailableError where nothing can be published just now, LinkLostError where the connection ended.
+        """
+        answers: list[bool | UnavailableError] = []
+        late: UnconfirmedError | None = None
+        for window in _windows(publications):
+            if late is None:
+                confirmed = await self._publish_window(window)
+                late = next((answer for answer in confirmed if isinstance(answer, UnconfirmedError)), None)
+                answers += confirmed
+            else:
+                answers += [late] * len(window)  # not tried: whoever waits would wait as long again
+        return answers
 
-async def _publish(channel: WireChannel, publication: Publication) -> bool:
-    target = publication.exchange or "a reply queue"
-    with link_errors(f"publishing to {target}"):
+    async def _publish_window(self, window: Sequence[Publication]) -> list[bool | UnavailableError]:
+        if self._link.is_blocked:
+            raise UnavailableError("RabbitMQ takes no messages: it is short of memory or disk")
+        channel = self._channel = self._channel or await open_channel(self._link)
         try:
-            await channel.basic_publish(
-                publication.body,
-                exchange=publication.exchange,
-                routing_key=publication.routing_key,
-                properties=publication.properties,
-                mandatory=True,
-                timeout=PUBLISH_TIMEOUT_S,
-                wait=False,
-            )
-        except aiormq.exceptions.PublishError:
-            return False
-        except aiormq.exceptions.DeliveryError as error:
-            raise UnavailableError(f"RabbitMQ refused a message to {target}: a queue there takes no more") from error
-        except TimeoutError as error:
-            text = f"RabbitMQ did not confirm a message to {target} within {PUBLISH_TIMEOUT_S:g} s"
-            raise UnavailableError(text) from error
-    return True
+            confirmed = await channel.publish(window)
+        except LinkLostError as error:
+            self._channel = None
+            if self.is_lost:
+                raise
+            raise UnavailableError(f"RabbitMQ: {error}") from error  # only the channel: an exchange is missing
+        if any(isinstance(answer, UnavailableError) for answer in confirmed):
+            await self._drop(channel)
+        return confirmed
+
+    async def _drop(self, channel: Channel) -> None:
+        """Give up a channel on which a message was refused, or not confirmed, unless the whole connection is blocked.
+
+        RabbitMQ goes on refusing on a channel that has met a full queue, even where the queue's limit is lifted.
+        """
+        if self._link.is_blocked:
+            return
+        self._channel = None
+        with contextlib.suppress(LinkLostError):
+            await channel.close()
 
 
-def _rounds(publications: Sequence[Publication]) -> list[list[Publication]]:
-    """Cut the publications so that no message_id stands twice in a round: the driver tells returns apart by it."""
-    rounds: list[list[Publication]] = [[]]
-    seen: set[str | None] = set()
+def _windows(publications: Sequence[Publication]) -> Iterator[Sequence[Publication]]:
+    """Cut the publications into what may be unconfirmed at a time, in messages and in bytes."""
+    window: list[Publication] = []
+    window_bytes = 0
     for publication in publications:
-        if publication.properties.message_id in seen:
-            rounds.append([])
-            seen = set()
-        seen.add(publication.properties.message_id)
-        rounds[-1].append(publication)
-    return rounds
+        window_bytes += len(publication.body)
+        if len(window) == PUBLISH_WINDOW_MESSAGES or (window and window_bytes > PUBLISH_WINDOW_BYTES_MAX):
+            yield window
+            window, window_bytes = [], len(publication.body)
+        window.append(publication)
+    if window:
+        yield window

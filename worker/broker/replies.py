@@ -4,6 +4,7 @@ A sender chooses where its reply goes, so a reply may do anything: meet a full q
 closes the connection. It must not take an outcome down with it.
 """
 
+import asyncio
 import contextlib
 from collections.abc import Sequence
 
@@ -12,6 +13,7 @@ from aio_pika.abc import AbstractConnection
 from worker.broker.connection import connect
 from worker.broker.publisher import Publication, Publisher
 from worker.domain.errors import UnavailableError
+from worker.limits import CLOSE_TIMEOUT_S, REPLIES_TIMEOUT_S
 
 
 class Replies:
@@ -28,17 +30,26 @@ class Replies:
         if not publications:
             return []
         try:
-            return await (await self._connected()).publish(publications)
+            answers = await (await self._connected()).publish_each(publications)
+            return [answer is True for answer in answers]
         except UnavailableError:
             await self.close()
-        return [await self._publish_alone(each) for each in publications]
+        replied: list[bool] = []
+        try:
+            async with asyncio.timeout(REPLIES_TIMEOUT_S):
+                for publication in publications:
+                    replied.append(await self._publish_alone(publication))  # noqa: PERF401 (some may be left out)
+        except TimeoutError:
+            await self.close()
+        return replied + [False] * (len(publications) - len(replied))
 
     async def close(self) -> None:
         """Close the connection, if there is one."""
         connection, self._connection = self._connection, None
         if connection is not None:
             with contextlib.suppress(Exception):
-                await connection.close()
+                async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                    await connection.close()
 
     async def _publish_alone(self, publication: Publication) -> bool:
         publisher = await self._connected()

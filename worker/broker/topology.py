@@ -11,7 +11,8 @@ from worker.domain.errors import PermanentError
 from worker.limits import BROKER_DELIVERY_LIMIT, RETRY_TIERS_S
 
 RETRY_RETURN: Final = "payments.retry.return"
-"""Where the retry queues send what has waited: on to the queue that it came from, its routing key unchanged.
+"""Where retry queues send what has waited, and ops what is replayed: on to the queue that it came from, under its own
+routing key.
 
 It is not `payments` itself, so that a copy reaches no other queue that somebody has bound there.
 """

@@ -4,28 +4,35 @@ An AMQP property is bytes of the sender's choosing: a text may be no UTF-8, a ti
 a header table may hold a type that the driver does not know or be nested too deep for it. The decoder raises there, the
 reader of the connection dies, the broker delivers the message again, and no worker gets past it. Such values are read
 here as what they are, and the message is then refused like any other that makes no sense.
+
+And it makes the driver's encoder exact, so that a copy says just what the message said: the driver cuts a time in
+milliseconds to whole seconds, and a double to a float.
 """
 
 import struct
-from collections.abc import Callable
 from typing import Any
 
-from pamqp import decode
+from pamqp import common, decode, encode
 
 from schemas.limits import NESTING_LEVELS_MAX
 
 UNREADABLE = "unreadable-headers"
 """Stands in for a header table that cannot be decoded; its value is the table's bytes."""
 
-Decoder = Callable[[bytes], tuple[int, Any]]
+_SECONDS_MAX = 2**32 - 1
+"""Of a timestamp, until 2106. The driver takes what is more for milliseconds, or fails; here it stays the number."""
+_driver_timestamp = encode.timestamp
+_driver_value = encode.encode_table_value
 
 
 def tolerate() -> None:
-    """Put tolerant decoders into the driver's tables. May be called any number of times."""
+    """Put tolerant decoders and exact encoders into the driver. May be called any number of times."""
     decode.METHODS["shortstr"] = _short_str
     decode.METHODS["table"] = _table
     for decoders, name in ((decode.METHODS, "timestamp"), (decode.TABLE_MAPPING, b"T")):
         decoders[name] = _timestamp  # type: ignore[index]
+    encode.METHODS["timestamp"] = _timestamp_bytes
+    encode.encode_table_value = _value_bytes
 
 
 def _short_str(value: bytes) -> tuple[int, str]:
@@ -34,10 +41,16 @@ def _short_str(value: bytes) -> tuple[int, str]:
 
 
 def _timestamp(value: bytes) -> tuple[int, Any]:
-    try:
-        return decode.timestamp(value)
-    except (ValueError, OverflowError, OSError):
-        return 8, int.from_bytes(value[:8], "big")
+    seconds = int.from_bytes(value[:8], "big")
+    return decode.timestamp(value) if seconds <= _SECONDS_MAX else (8, seconds)
+
+
+def _timestamp_bytes(value: Any) -> bytes:
+    return common.Struct.timestamp.pack(value) if isinstance(value, int) else _driver_timestamp(value)
+
+
+def _value_bytes(value: Any) -> bytes:
+    return b"d" + encode.double(value) if isinstance(value, float) else _driver_value(value)
 
 
 def _table(value: bytes) -> tuple[int, Any]:

@@ -1,0 +1,273 @@
+"""A channel: deliveries as they come, acknowledgements at once, and publishes that are confirmed together."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import aiormq
+from aio_pika.abc import AbstractConnection
+from pamqp.commands import Basic
+
+from worker.broker import frames
+from worker.broker.connection import link_errors
+from worker.broker.delivery import Delivery
+from worker.broker.link import BODY, HEADER, METHOD, Link
+from worker.broker.properties import believed
+from worker.domain.errors import LinkLostError, UnavailableError, UnconfirmedError
+from worker.limits import CONNECT_TIMEOUT_S, FRAME_BYTES_MAX, PUBLISH_TIMEOUT_S
+
+OnDelivery = Callable[[Delivery], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A message to publish."""
+
+    exchange: str
+    routing_key: str
+    body: bytes
+    properties: Basic.Properties
+
+
+class Channel:
+    """A channel with publisher confirms. One that has ended is not used again: its delivery tags are void."""
+
+    def __init__(self, link: Link, driver: aiormq.Channel) -> None:
+        self._wire = link.wire
+        self._driver = driver
+        self._number = driver.number
+        self._frame_max = driver.connection.connection_tune.frame_max or FRAME_BYTES_MAX
+        self._on_delivery: OnDelivery | None = None
+        self._on_lost: Callable[[str], None] = lambda _: None
+        self._published_tag = 0
+        self._unconfirmed: dict[int, _Waiting] = {}
+        self._content: _Content | None = None
+        self._lost: str | None = None
+        self._wire.attach(self._number, self._sink)
+        driver.closing.add_done_callback(lambda closing: self._lose(_reason(closing)))
+        driver.on_consumer_cancel_callbacks.add(lambda _: self._lose("the broker cancelled the consumer"))
+
+    def on_lost(self, callback: Callable[[str], None]) -> None:
+        """Have the callback told once why the channel has ended."""
+        self._on_lost = callback
+        if self._lost is not None:
+            callback(self._lost)
+
+    async def consume(self, queue: str, prefetch_messages: int, on_delivery: OnDelivery) -> str:
+        """Have the queue's messages delivered and return the consumer's tag. Raises LinkLostError."""
+        self._on_delivery = on_delivery
+        with link_errors(f"setting the prefetch for {queue}"):
+            await self._driver.basic_qos(prefetch_count=prefetch_messages, timeout=CONNECT_TIMEOUT_S)
+        with link_errors(f"consuming {queue} (see `payment-worker setup`)"):
+            consumed = await self._driver.basic_consume(queue, _never, timeout=CONNECT_TIMEOUT_S)
+        return cast("str", consumed.consumer_tag)
+
+    async def cancel(self, consumer_tag: str) -> None:
+        """Have no more delivered. Raises LinkLostError."""
+        with link_errors("cancelling a consumer"):
+            await self._driver.basic_cancel(consumer_tag, timeout=CONNECT_TIMEOUT_S)
+
+    def acknowledge(self, tag: int) -> None:
+        """Acknowledge the delivery and all before it. Raises LinkLostError."""
+        self._write(frames.acknowledged(self._number, tag), "acknowledging")
+
+    def reject(self, tag: int) -> None:
+        """Have the broker dead-letter the delivery. Raises LinkLostError."""
+        self._write(frames.rejected(self._number, tag), "rejecting")
+
+    async def publish(self, publications: Sequence[Publication]) -> list[bool | UnavailableError]:
+        """Publish, mandatory, and return once all are answered: of each, whether a queue took it.
+
+        UnavailableError stands for one that the broker refused, UnconfirmedError for one that it did not confirm in
+        time: it may have been published or not. Raises LinkLostError where the channel ended; then that holds for all.
+        """
+        if not publications:
+            return []
+        waiting = _Waiting(publications, self._published_tag + 1, asyncio.get_running_loop().create_future())
+        self._write(b"".join(map(self._encoded, publications)), f"publishing to {waiting.target}")
+        for _ in publications:
+            self._published_tag += 1
+            self._unconfirmed[self._published_tag] = waiting
+        try:
+            async with asyncio.timeout(PUBLISH_TIMEOUT_S):
+                with link_errors(f"publishing to {waiting.target}"):
+                    await self._wire.drain()
+                await waiting.done
+        except TimeoutError:
+            text = f"RabbitMQ did not confirm a message to {waiting.target} within {PUBLISH_TIMEOUT_S:g} s"
+            waiting.refuse_rest(UnconfirmedError(text))
+        return waiting.answers
+
+    async def close(self) -> None:
+        """Close the channel; what it had delivered and not acknowledged comes again."""
+        self._wire.detach(self._number, self._sink)
+        with link_errors("closing a channel"):
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                await self._driver.close()
+
+    def _encoded(self, publication: Publication) -> bytes:
+        exchange, routing_key = publication.exchange, publication.routing_key
+        properties = publication.properties.marshal()
+        return frames.published(self._number, exchange, routing_key, properties, publication.body, self._frame_max)
+
+    def _write(self, encoded: bytes, doing: str) -> None:
+        if self._lost is not None:
+            raise LinkLostError(f"{doing}: {self._lost}")
+        with link_errors(doing):
+            self._wire.write(encoded)
+
+    def _lose(self, why: str) -> None:
+        if self._lost is not None:
+            return
+        self._lost = why
+        self._wire.detach(self._number, self._sink)
+        waiting = set(self._unconfirmed.values())
+        self._unconfirmed.clear()
+        for each in waiting:
+            each.fail(LinkLostError(f"publishing to {each.target}: {why}"))
+        self._on_lost(why)
+
+    def _sink(self, kind: int, payload: bytes) -> bool:
+        """Take the frames of deliveries, returns and confirms."""
+        if kind == METHOD:
+            match frames.method_of(payload):
+                case frames.DELIVER:
+                    self._content = _Content(frames.read_deliver(payload))
+                case frames.RETURN:
+                    self._content = _Content(None)
+                case frames.ACK:
+                    self._confirm(frames.read_answer(payload))
+                case frames.NACK:
+                    self._confirm(frames.read_answer(payload), is_refusal=True)
+                case _:
+                    return False
+            return True
+        content = self._content
+        if content is None:
+            return False
+        if kind == HEADER:
+            content.begin(payload)
+        elif kind == BODY:
+            content.add(payload)
+        if content.is_whole:
+            self._content = None
+            self._received(content)
+        return True
+
+    def _received(self, content: "_Content") -> None:
+        properties = frames.read_properties(content.header)
+        if content.deliver is None:
+            self._return(properties.message_id or None)
+        elif self._on_delivery is not None:
+            tag, exchange, routing_key, is_redelivered = content.deliver
+            properties = believed(properties, exchange)
+            self._on_delivery(Delivery(tag, routing_key, content.body, properties, is_redelivered))
+
+    def _return(self, message_id: str | None) -> None:
+        """Note that no queue took the message; its confirm is still to come."""
+        for tag, waiting in self._unconfirmed.items():
+            if waiting.give_back(tag, message_id):
+                return
+
+    def _confirm(self, answer: frames.Answer, *, is_refusal: bool = False) -> None:
+        tags = [answer.tag]
+        if answer.is_multiple:
+            tags = [tag for tag in self._unconfirmed if tag <= answer.tag]
+        for tag in tags:
+            waiting = self._unconfirmed.pop(tag, None)
+            if waiting is None:
+                continue
+            if is_refusal:
+                text = f"RabbitMQ refused a message to {waiting.target}: a queue there takes no more"
+                waiting.refuse(tag, UnavailableError(text))
+            waiting.confirm(tag)
+
+
+class _Waiting:
+    """Publications that are confirmed together."""
+
+    def __init__(self, publications: Sequence[Publication], first_tag: int, done: "asyncio.Future[None]") -> None:
+        self.answers: list[bool | UnavailableError] = [True] * len(publications)
+        self.done = done
+        self._publications = publications
+        self._first_tag = first_tag
+        self._missing = set(range(len(publications)))
+
+    @property
+    def target(self) -> str:
+        return self._publications[0].exchange or "a reply queue"
+
+    def confirm(self, tag: int) -> None:
+        self._missing.discard(tag - self._first_tag)
+        if not self._missing and not self.done.done():
+            self.done.set_result(None)
+
+    def refuse(self, tag: int, error: UnavailableError) -> None:
+        self.answers[tag - self._first_tag] = error
+
+    def refuse_rest(self, error: UnavailableError) -> None:
+        for index in self._missing:
+            self.answers[index] = error
+
+    def fail(self, error: Exception) -> None:
+        if not self.done.done():
+            self.done.set_exception(error)
+            self.done.exception()  # it counts as seen: who waited may have given up already
+
+    def give_back(self, tag: int, message_id: str | None) -> bool:
+        """Note the first such message as taken by no queue. False where there is none under the tag."""
+        index = tag - self._first_tag
+        is_open = self.answers[index] is True
+        if not is_open or (self._publications[index].properties.message_id or None) != message_id:
+            return False
+        self.answers[index] = False
+        return True
+
+
+class _Content:
+    """A message that comes in frames: its method, its header, and the parts of its body."""
+
+    def __init__(self, deliver: frames.Deliver | None) -> None:
+        self.deliver = deliver
+        self.header = b""
+        self.body = b""
+        self._parts: list[bytes] = []
+        self._missing_bytes = -1
+
+    @property
+    def is_whole(self) -> bool:
+        return self._missing_bytes == 0
+
+    def begin(self, header: bytes) -> None:
+        self.header = header
+        self._missing_bytes = frames.body_bytes(header)
+
+    def add(self, part: bytes) -> None:
+        self._missing_bytes -= len(part)
+        self._parts.append(part)
+        if self.is_whole:
+            self.body = part if len(self._parts) == 1 else b"".join(self._parts)
+
+
+async def open_channel(connection: AbstractConnection) -> Channel:
+    """Return a channel on the connection. Raises LinkLostError."""
+    link = cast("Link", connection)
+    with link_errors("opening a channel"):
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            try:
+                channel = await link.channel(publisher_confirms=True)
+            except RuntimeError as error:
+                # So says the driver, and quotes the connection's URL.
+                raise LinkLostError("opening a channel: the connection has ended") from error
+            return Channel(link, cast("aiormq.Channel", await channel.get_underlay_channel()))
+
+
+def _reason(closing: "asyncio.Future[object]") -> str:
+    error = None if closing.cancelled() else closing.exception()
+    said = " ".join(str(error).split()) if error is not None else ""
+    return f"the channel was closed: {said}" if said else "the channel was closed"
+
+
+async def _never(_: object) -> None:
+    """Stand in for the driver's consumer, which gets nothing: deliveries do not go its way."""
