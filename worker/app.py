@@ -6,42 +6,47 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from aio_pika.abc import AbstractConnection
 
 from schemas.catalog import DEAD_LETTERS_QUEUE, INVOICES_QUEUE, REGISTRATIONS_QUEUE
+from worker.auditor import Auditor
 from worker.books.session import Session
-from worker.broker.connection import connect, open_channel
+from worker.broker.channel import open_channel
+from worker.broker.connection import connect
 from worker.broker.intake import Intake
 from worker.broker.publisher import Publisher
 from worker.broker.replies import Replies
-from worker.domain.errors import LinkLostError
+from worker.domain.errors import DeadlineError, LinkLostError
 from worker.domain.view import Moment
 from worker.health import Health, HealthServer
 from worker.lane import Lane, Processor
-from worker.limits import CONNECT_TIMEOUT_S, PENDING_POLL_S, RECONNECT_DELAY_MAX_S
+from worker.limits import ANSWER_TIMEOUT_S, BEAT_S, CLOSE_TIMEOUT_S, PENDING_POLL_S, RECONNECT_DELAY_MAX_S
 from worker.outage import Backoff
 from worker.pipeline import DeadLetters, Invoices, Registrations
 from worker.relay import Relay
 from worker.settings import Settings
-from worker.telemetry import OUTAGES, READY, log, named
+from worker.telemetry import OUTAGES, READY, log, named, tell_unhandled
 
 
 class App:
-    """A worker process. run() returns after stop(); a broker that is away is waited for."""
+    """A worker process. run() returns after stop(); a broker that is away is waited for. now: the clock, in UTC."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._settings = settings
+        self._now = now
+        self._is_late = False
         self._stopping = asyncio.Event()
         self._health = Health(waiting_for=self.waiting_for)
         self._lanes: list[Lane] = []
         dsn = settings.database_url.get_secret_value()
-        self._sessions = {name: Session(dsn, name) for name in (*_LANES, "relay", "pending")}
+        self._sessions = {name: Session(dsn, name, ANSWER_TIMEOUT_S) for name in (*_LANES, "relay", "pending", "audit")}
         self._replies = Replies(settings.amqp_url.get_secret_value(), "payment-worker replies")
         self._relay = Relay(self._sessions["relay"], self._replies)
+        self._auditor = Auditor(self._sessions["audit"], settings.audit_pause_s)
 
     def stop(self) -> None:
         """Begin the orderly end: nothing more is taken, what is in hand is finished."""
@@ -49,16 +54,16 @@ class App:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Work until stopped."""
+        """Work until stopped. Raises DeadlineError where that left something unfinished."""
         backoff = Backoff()
         with HealthServer(self._health, self._settings.http_host, self._settings.http_port) as server:
             log.info("started", http_port=server.port, pid=os.getpid())
             async with contextlib.AsyncExitStack() as stack:
-                for session in self._sessions.values():
-                    await stack.enter_async_context(session)
-                stack.push_async_callback(self._replies.close)
+                stack.push_async_callback(self._close)
                 beat = asyncio.create_task(self._beat())
                 stack.callback(beat.cancel)
+                if self._settings.audit_pause_s:
+                    await stack.enter_async_context(self._auditor.running())
                 while not self._stopping.is_set():
                     try:
                         await self._run_linked(backoff)
@@ -66,32 +71,49 @@ class App:
                         OUTAGES.labels("connection").inc()
                         log.warning("broker away", error=str(error))
                         await self._unless_stopped(backoff.wait())
+        if self._is_late:
+            text = f"not all in hand was finished {self._settings.shutdown_deadline_s:g} s after the signal to stop"
+            raise DeadlineError(f"{text}: nothing is lost, it will be delivered again")
         log.info("stopped")
+
+    async def _close(self) -> None:
+        await asyncio.gather(self._replies.close(), *(session.close() for session in self._sessions.values()))
 
     async def _run_linked(self, backoff: Backoff) -> None:
         """Work on one connection to the broker until it is lost (LinkLostError) or the worker is stopped."""
-        name = f"payment-worker {socket.gethostname()} {os.getpid()}"
-        connection = await connect(self._settings.amqp_url.get_secret_value(), name)
-        try:
+        async with self._link("consumes") as connection, self._link("publishes") as outgoing:
             intakes = [await self._intake(connection, queue) for queue in _QUEUES]
             processors = zip(intakes, _LANES, self._processors(), strict=True)
-            self._lanes = [
-                Lane(intake, Publisher(connection), processor, self._probe(name), self._settings.batch_messages)
+            lanes = [
+                Lane(intake, Publisher(outgoing), processor, self._probe(name), self._settings.batch_messages)
                 for intake, name, processor in processors
             ]
-            for intake in intakes:
-                await intake.start()
-            log.info("taking messages")
             began = time.monotonic()
             try:
-                await self._work(intakes, Publisher(connection))
+                for intake in intakes:
+                    await intake.start()
+                self._lanes = lanes
+                log.info("taking messages")
+                await self._work(intakes, Publisher(outgoing))
             finally:
+                self._lanes = []
                 if time.monotonic() - began > RECONNECT_DELAY_MAX_S:
                     backoff.reset()
+
+    @contextlib.asynccontextmanager
+    async def _link(self, what_it_does: str) -> AsyncIterator[AbstractConnection]:
+        """Connect to the broker: once to consume, once to publish.
+
+        Short of memory or disk, the broker reads nothing more from a connection that publishes, and then should still
+        get the acknowledgements.
+        """
+        name = f"payment-worker {socket.gethostname()} {os.getpid()} {what_it_does}"
+        connection = await connect(self._settings.amqp_url.get_secret_value(), name)
+        try:
+            yield connection
         finally:
-            self._lanes = []
             with contextlib.suppress(Exception):
-                async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                async with asyncio.timeout(CLOSE_TIMEOUT_S):
                     await connection.close()
 
     async def _work(self, intakes: list[Intake], publisher: Publisher) -> None:
@@ -110,11 +132,12 @@ class App:
                 if task.done() and not task.cancelled() and (error := task.exception()) is not None:
                     raise error
         except TimeoutError:
+            self._is_late = True
             log.warning("deadline passed: what is unfinished will be delivered again")
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.wait(tasks, timeout=CONNECT_TIMEOUT_S)
+            await asyncio.wait(tasks, timeout=CLOSE_TIMEOUT_S)
 
     async def _drain(
         self,
@@ -127,7 +150,10 @@ class App:
         pending.cancel()
         for intake in intakes:
             await intake.end()
-        await asyncio.wait(lanes)
+        working = set(lanes)
+        while working and not relay.done():  # without the relay a lane may wait for room in the outbox for ever
+            await asyncio.wait({*working, relay}, return_when=asyncio.FIRST_COMPLETED)
+            working = {lane for lane in working if not lane.done()}
         self._relay.end()
         await asyncio.wait([relay])
 
@@ -144,13 +170,17 @@ class App:
     async def _reconsider(self) -> None:
         """Look again at undone payments, on a session of its own."""
         registrations = Registrations(self._sessions["pending"], self._relay, self._clock)
+        backoff = Backoff()
         while True:
             try:
-                if await registrations.reconsider():
-                    continue
+                found = await registrations.reconsider()
             except Exception as error:  # noqa: BLE001 (whatever it is, payments that wait must not end the worker)
                 log.warning("undone payments wait", error=named(error))
-            await asyncio.sleep(PENDING_POLL_S)
+                await backoff.wait()
+                continue
+            backoff.reset()
+            if not found:
+                await asyncio.sleep(PENDING_POLL_S)
 
     def _probe(self, name: str) -> Callable[[], Awaitable[None]]:
         """Return what asks the database whether it answers, on the lane's own connection."""
@@ -165,7 +195,7 @@ class App:
         while True:
             self._health.beat()
             READY.set(0 if self.waiting_for() else 1)
-            await asyncio.sleep(1)
+            await asyncio.sleep(BEAT_S)
 
     def waiting_for(self) -> list[str]:
         """Return what keeps the worker from taking messages; nothing when it is ready."""
@@ -174,10 +204,12 @@ class App:
         missing = [] if self._lanes else ["RabbitMQ"]
         if self._relay.is_waiting or any(lane.is_paused for lane in self._lanes):
             missing.append("a server that is away")
+        if self._relay.is_full:
+            missing.append("outcomes that are not taken")
         return missing
 
     def _clock(self) -> Moment:
-        return Moment(datetime.now(UTC), self._settings.zone)
+        return Moment(self._now(), self._settings.zone)
 
     async def _unless_stopped(self, waiting: Awaitable[None]) -> None:
         tasks = [asyncio.ensure_future(waiting), asyncio.ensure_future(self._stopping.wait())]
@@ -200,6 +232,7 @@ def run(settings: Settings) -> None:
 async def _run_until_signalled(settings: Settings) -> None:
     app = App(settings)
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(tell_unhandled)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, app.stop)
     await app.run()

@@ -12,8 +12,10 @@ from worker.domain.errors import (
     ContendedError,
     DeadLetterReason,
     LinkLostError,
+    LockTimeoutError,
     PermanentError,
     RefusedError,
+    TransientError,
     UnavailableError,
 )
 from worker.limits import BATCH_MESSAGES_MAX, IMMEDIATE_ATTEMPTS_MAX
@@ -33,7 +35,8 @@ class Lane:
 
     A server that is away pauses the lane: nothing is charged to a message. Any other failure of a batch has it cut in
     half until the message is found that causes it, so that its neighbours are not hurt; that one is tried again, later
-    and later, and in the end becomes a dead letter.
+    and later, and in the end becomes a dead letter. A lane begins with one message at a time, and so does one that has
+    waited for a server: what is wrong shows at one message before it is tried on many.
     """
 
     def __init__(
@@ -49,54 +52,70 @@ class Lane:
         self._processor = processor
         self._probe = probe
         self._batch_messages_max = batch_messages_max
-        self._batch_messages = batch_messages_max
+        self._batch_messages = 1
+        self._gone: set[int] = set()
+        """Tags of what is taken and already went to a retry queue or the dead letters: it does not go a second time
+        where the rest of its batch has to wait for a server."""
         self._backoff = Backoff()
         self.is_paused = False
 
     async def run(self) -> None:
         """Work until the intake has ended. Raises LinkLostError."""
-        queue = self._intake.queue
         while batch := await self._intake.take(self._batch_messages):
-            began = time.perf_counter()
-            await self._finish(batch)
-            await self._intake.acknowledge(batch)
-            self._backoff.reset()
-            self._batch_messages = min(self._batch_messages * 2, self._batch_messages_max)
-            DELIVERIES.labels(queue).inc(len(batch))
-            BATCH_MESSAGES.labels(queue).observe(len(batch))
-            BATCH_SECONDS.labels(queue).observe(time.perf_counter() - began)
+            while batch:
+                batch = batch[await self._finish(batch[: self._batch_messages]) :]
 
-    async def _finish(self, batch: Sequence[Delivery]) -> None:
-        """Process the batch, however long the database is away."""
-        while True:
-            try:
-                return await self._process(batch)
-            except LinkLostError:
-                raise
-            except UnavailableError as error:
-                await self._wait_out(error)
+    async def _finish(self, batch: Sequence[Delivery]) -> int:
+        """Process and acknowledge the batch and return how many that were: none where a server was waited for."""
+        queue = self._intake.queue
+        began = time.perf_counter()
+        try:
+            await self._process(batch)
+        except LinkLostError:
+            raise
+        except UnavailableError as error:
+            await self._wait_out(error)
+            return 0
+        await self._intake.acknowledge(batch)
+        self._note_done(batch)
+        DELIVERIES.labels(queue).inc(len(batch))
+        BATCH_MESSAGES.labels(queue).observe(len(batch))
+        BATCH_SECONDS.labels(queue).observe(time.perf_counter() - began)
+        return len(batch)
+
+    def _note_done(self, batch: Sequence[Delivery]) -> None:
+        """Go on with more at a time, now that a batch has come through."""
+        if self.is_paused:
+            log.info("server back", queue=self._intake.queue)
+        self.is_paused = False
+        self._gone.difference_update(delivery.tag for delivery in batch)
+        self._backoff.reset()
+        self._batch_messages = min(self._batch_messages * 2, self._batch_messages_max)
 
     async def _wait_out(self, error: UnavailableError) -> None:
-        """Take no more until the database answers; then begin small."""
+        """Take no more until the database answers; then begin small.
+
+        It may answer and still not do what is asked (read-only, out of disk), and the server that is away may be the
+        other one: so the lane counts as paused until a message has come through.
+        """
         OUTAGES.labels(self._intake.queue).inc()
         log.warning("server away, deliveries held", queue=self._intake.queue, error=str(error))
         self.is_paused = True
+        self._batch_messages = 1
         await self._intake.pause()
         while True:
             await self._backoff.wait()
             if self._intake.is_lost:
-                raise LinkLostError("the connection to RabbitMQ ended while the database was away")
+                raise LinkLostError("the connection to RabbitMQ ended while a server was away")
             try:
-                await self._probe()
-                break
-            except UnavailableError as again:
+                return await self._probe()
+            except (UnavailableError, TransientError) as again:
                 log.warning("server still away", queue=self._intake.queue, error=str(again))
-        await self._intake.resume()
-        self.is_paused = False
-        self._batch_messages = 1
-        log.info("server back", queue=self._intake.queue)
 
     async def _process(self, batch: Sequence[Delivery]) -> None:
+        batch = self._left(batch)
+        if not batch:
+            return
         try:
             await self._attempt(batch)
         except UnavailableError:
@@ -110,13 +129,19 @@ class Lane:
             await self._process(batch[:middle])
             await self._process(batch[middle:])
 
+    def _left(self, batch: Sequence[Delivery]) -> list[Delivery]:
+        return [delivery for delivery in batch if delivery.tag not in self._gone]
+
     async def _attempt(self, batch: Sequence[Delivery]) -> None:
-        """Try a few times on the spot what another worker's transaction was in the way of."""
+        """Try a few times on the spot what another worker's transaction was in the way of.
+
+        Rows that stay locked are waited for by the message alone that asks for them, so that its neighbours need not.
+        """
         for attempt in range(1, IMMEDIATE_ATTEMPTS_MAX + 1):
             try:
-                await self._processor.process(batch, self._divert)
-            except ContendedError:
-                if attempt == IMMEDIATE_ATTEMPTS_MAX:
+                await self._processor.process(self._left(batch), self._divert)
+            except ContendedError as error:
+                if attempt == IMMEDIATE_ATTEMPTS_MAX or (isinstance(error, LockTimeoutError) and len(batch) > 1):
                     raise
             else:
                 return
@@ -126,6 +151,7 @@ class Lane:
         log.error("message failed", queue=self._intake.queue, attempts=delivery.attempts, error=named(error))
         is_permanent = isinstance(error, PermanentError)
         if not is_permanent and await retry_later(self._publisher, delivery):
+            self._gone.add(delivery.tag)
             RETRIES.labels(self._intake.queue).inc()
             return
         text = f"failed in an unexpected way ({named(error)}) at attempt {delivery.attempts + 1}"
@@ -135,3 +161,4 @@ class Lane:
     async def _divert(self, delivery: Delivery, refusal: RefusedError) -> None:
         if not await dead_letter(self._publisher, delivery, refusal):
             await self._intake.reject(delivery)
+        self._gone.add(delivery.tag)

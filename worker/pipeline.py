@@ -21,7 +21,7 @@ from worker.books.statements import put_invoices
 from worker.books.wallets import put_wallets
 from worker.broker.delivery import Delivery
 from worker.broker.diversion import read_dead_letter
-from worker.domain.errors import DeadLetterReason, RefusedError, UnavailableError, WorkerError
+from worker.domain.errors import DeadLetterReason, RefusedError, UnavailableError
 from worker.domain.message import Message
 from worker.domain.policy import Policy
 from worker.domain.request import Request, read_request, read_statement
@@ -81,6 +81,8 @@ class Registrations:
         moment = self._clock()
         async with self._session.transaction() as connection:
             pending = await take_pending(connection, moment.now, PENDING_ROWS_MAX)
+        if not pending:
+            return 0
         policies = await _policies(self._session, [message for message, _ in pending])
         requests: list[Request] = []
         for message, fingerprint in pending:
@@ -158,12 +160,12 @@ class DeadLetters:
             async with self._session.transaction() as connection:
                 letters = [read_dead_letter(delivery).without_secrets() for delivery in batch]
                 await file_dead_letters(connection, letters)
-        except WorkerError:
+        except UnavailableError:
             raise
         except Exception as error:
             if len(batch) > 1:
                 raise
-            raise UnavailableError(f"a dead letter cannot be filed: {type(error).__name__}") from error
+            raise UnavailableError(f"a dead letter cannot be filed: {named(error)}") from error
 
 
 async def _policies(session: Session, messages: Sequence[Message]) -> dict[str, Policy]:

@@ -1,6 +1,7 @@
 """From the outbox to the exchange: publish, await the confirms, delete. What is not confirmed stays."""
 
 import asyncio
+import time
 
 from pamqp.commands import Basic
 from pamqp.common import FieldTable
@@ -9,15 +10,17 @@ from schemas import catalog
 from schemas.outcome import OUTCOME_TYPE, Status
 from worker.books.outbox import StoredOutcome, delete_outbox, take_outbox
 from worker.books.session import Session
-from worker.broker.publisher import PERSISTENT, Publication, Publisher
+from worker.broker.properties import PERSISTENT
+from worker.broker.publisher import Publication, Publisher
 from worker.broker.replies import Replies
 from worker.domain.errors import LinkLostError, TransientError, UnavailableError
-from worker.limits import OUTBOX_BACKLOG_ROWS_MAX, RELAY_POLL_S, RELAY_WINDOW_MESSAGES
+from worker.limits import OUTBOX_BACKLOG_ROWS_MAX, RECONNECT_DELAY_MAX_S, RELAY_POLL_S
 from worker.outage import Backoff
-from worker.telemetry import PUBLISHED, UNROUTED, log
+from worker.telemetry import PUBLISHED, REFUSED, UNROUTED, log
 
 OWN_QUEUES_PREFIX = "payments."
 """No reply goes to a queue of the worker's own: a sender could have the worker talk to itself."""
+DOWNSTREAM_QUEUES_PREFIX = "outcomes."
 
 
 class Relay:
@@ -29,17 +32,24 @@ class Relay:
         self._woken = asyncio.Event()
         self._caught_up = asyncio.Event()
         self._backlog_rows = 0
+        self._backoff = Backoff()
+        self._refusals = _Refusals()
         self._is_ending = False
         self.is_waiting = False
-        """True while the database is away."""
+        """True while a server is away."""
 
     async def written(self, rows: int) -> None:
         """Say that so many rows have been written to the outbox; return once there is room for more."""
         self._backlog_rows += rows
         self._woken.set()
-        while self._backlog_rows > OUTBOX_BACKLOG_ROWS_MAX:
+        while self.is_full:
             self._caught_up.clear()
             await self._caught_up.wait()
+
+    @property
+    def is_full(self) -> bool:
+        """True while so much is to be published, beside what queues refuse, that nothing more is booked."""
+        return self._backlog_rows > OUTBOX_BACKLOG_ROWS_MAX
 
     def end(self) -> None:
         """Let run() return as soon as nothing is left to publish."""
@@ -48,14 +58,12 @@ class Relay:
 
     async def run(self, publisher: Publisher) -> None:
         """Publish until ended. Raises LinkLostError; a database that is away is waited for."""
-        backoff = Backoff()
         while True:
             self._woken.clear()
             try:
                 published = await self._publish_window(publisher)
-                backoff.reset()
+                self._backoff.reset()
                 self.is_waiting = False
-                self._note_published(published)
             except LinkLostError:
                 raise
             except (UnavailableError, TransientError) as error:
@@ -63,7 +71,7 @@ class Relay:
                 self.is_waiting = True
                 if self._is_ending:
                     return
-                await backoff.wait()
+                await self._backoff.wait()
                 continue
             if not published:
                 if self._is_ending:
@@ -71,6 +79,7 @@ class Relay:
                 await self._wait_for_work()
 
     def _note_published(self, rows: int) -> None:
+        """Note that so many rows less wait to be tried; 0 stands for all of them."""
         self._backlog_rows = max(self._backlog_rows - rows, 0) if rows else 0
         self._caught_up.set()
 
@@ -82,20 +91,64 @@ class Relay:
             pass
 
     async def _publish_window(self, publisher: Publisher) -> int:
-        """Publish the oldest rows and return how many there were."""
+        """Publish the oldest rows and return how many there were; what a queue refused stays for a later round."""
         async with self._session.transaction() as connection:
-            taken = await take_outbox(connection, RELAY_WINDOW_MESSAGES)
+            passed_over_id = self._refusals.passed_over_id()
+            taken = await take_outbox(connection, passed_over_id)
             if not taken:
+                if not passed_over_id:
+                    self._note_published(0)
                 return 0
-            outcomes = [outcome for _, outcome in taken]
-            routed = await publisher.publish([outcome_publication(outcome) for outcome in outcomes])
-            replies = [reply for outcome in outcomes if (reply := reply_publication(outcome)) is not None]
-            replied = await self._replies.publish(replies)
-            await delete_outbox(connection, [row_id for row_id, _ in taken])
-        PUBLISHED.inc(len(taken))
-        UNROUTED.labels("outcome").inc(routed.count(False))
+            answers = await publisher.publish_each([outcome_publication(outcome) for _, outcome in taken])
+            told = [each for each, answer in zip(taken, answers, strict=True) if isinstance(answer, bool)]
+            replies = [reply for _, outcome in told if (reply := reply_publication(outcome)) is not None]
+            replied = await self._reply(publisher, replies)
+            await delete_outbox(connection, [row_id for row_id, _ in told])
+        PUBLISHED.inc(len(told))
+        UNROUTED.labels("outcome").inc(answers.count(False))
         UNROUTED.labels("reply").inc(replied.count(False))
+        self._note_published(len(taken))
+        refused = [answer for answer in answers if isinstance(answer, UnavailableError)]
+        if refused:
+            REFUSED.inc(len(refused))
+            self._refusals.pass_over(taken[-1][0], refused[0])
         return len(taken)
+
+    async def _reply(self, publisher: Publisher, replies: list[Publication]) -> list[bool]:
+        """Publish the replies. Where they alone have no connection to go by, they are given up, and no outcome is."""
+        try:
+            return await self._replies.publish(replies)
+        except LinkLostError:
+            if publisher.is_lost:
+                raise
+            return [False] * len(replies)
+
+
+class _Refusals:
+    """Which rows are passed over for now: a queue that takes no more holds back its own outcomes, and no others.
+
+    All up to a row have been tried, and are tried again once a while has passed.
+    """
+
+    def __init__(self) -> None:
+        self._backoff = Backoff()
+        self._passed_over_id = 0
+        self._again_at = 0.0
+
+    def passed_over_id(self) -> int:
+        """Return the last row that is not to be tried just now; 0 where there is none."""
+        if self._passed_over_id and time.monotonic() >= self._again_at:
+            self._passed_over_id = 0
+        return self._passed_over_id
+
+    def pass_over(self, row_id: int, error: UnavailableError) -> None:
+        """Pass over all up to the row, some of which have been refused."""
+        if not self._passed_over_id:
+            log.warning("outcomes refused, to be published later", error=str(error))
+            if time.monotonic() > self._again_at + RECONNECT_DELAY_MAX_S:
+                self._backoff.reset()
+            self._again_at = time.monotonic() + self._backoff.next_delay_s()
+        self._passed_over_id = row_id
 
 
 def outcome_publication(outcome: StoredOutcome) -> Publication:
@@ -108,9 +161,19 @@ def outcome_publication(outcome: StoredOutcome) -> Publication:
 def reply_publication(outcome: StoredOutcome) -> Publication | None:
     """Return the copy for the queue that was asked to be answered, if any."""
     reply_to = outcome.return_address.reply_to
-    if not reply_to or reply_to.startswith(OWN_QUEUES_PREFIX):
+    if not reply_to or reply_to.startswith(OWN_QUEUES_PREFIX) or _is_of_another(reply_to, outcome.company):
         return None
     return Publication("", reply_to, outcome.body, _properties(outcome))
+
+
+def _is_of_another(queue: str, company: str) -> bool:
+    """Say whether the queue is a downstream's of another company: a sender could else put outcomes there."""
+    return queue.startswith(DOWNSTREAM_QUEUES_PREFIX) and not queue.startswith(downstream_queue(company, ""))
+
+
+def downstream_queue(company: str, name: str) -> str:
+    """Return the name of a queue as the company's downstream may declare it: outcomes.<company>.<name>."""
+    return f"{DOWNSTREAM_QUEUES_PREFIX}{company}.{name}"
 
 
 def _properties(outcome: StoredOutcome) -> Basic.Properties:

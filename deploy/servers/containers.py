@@ -80,6 +80,13 @@ class ContainerServer:
         self.stop()
         self.start()
 
+    def control(self, *arguments: str) -> None:
+        """Run rabbitmqctl with the arguments, where this is RabbitMQ. Raises Unavailable when that fails."""
+        exit_code, output = self.container.exec(["rabbitmqctl", *arguments])
+        self._hang_up()
+        if exit_code != 0:
+            raise Unavailable(f"rabbitmqctl {arguments[0]} failed: {output.decode(errors='replace').strip()}")
+
     def _ended(self) -> bool:
         self.container.reload()
         return self.container.status == "exited"
@@ -95,7 +102,7 @@ class ContainerServer:
 
 def from_docker(janitor: Janitor) -> Servers:
     try:
-        have_images()
+        have_images(POSTGRES, RABBITMQ)
         return run_containers(janitor)
     except (docker.errors.DockerException, requests.RequestException) as error:
         raise Unavailable(f"Docker failed: {' '.join(str(error).split())}") from error
@@ -116,10 +123,10 @@ def reach_engine() -> docker.DockerClient:
     return engine
 
 
-def have_images() -> None:
+def have_images(*images: str) -> None:
     engine = reach_engine()
     try:
-        for image in (POSTGRES, RABBITMQ):
+        for image in images:
             try:
                 engine.images.get(image)
             except docker.errors.ImageNotFound:

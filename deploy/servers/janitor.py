@@ -2,8 +2,9 @@
 
 A process of its own session whose standard input is a pipe that the runner alone holds. A line adds or drops a thing to
 sweep: `+ group 123` (a process group), `+ database 123` (a PostgreSQL postmaster), `+ command 123` (a process to end),
-`+ install 123` (a process to wait for), `+ directory /tmp/x`, `+ file /tmp/x`, `+ container <name>`. At the end of
-input, that is when the runner is done or gone, all that is left is swept, the last one added first.
+`+ install 123` (a process to wait for), `+ directory /tmp/x`, `+ file /tmp/x`, `+ container <name>`, `+ network <name>`
+(Docker's). At the end of input, that is when the runner is done or gone, all that is left is swept, the last one added
+first.
 """
 
 import os
@@ -81,8 +82,8 @@ def sweep(kind: str, name: str) -> None:
             shutil.rmtree(name)
         case "file":
             Path(name).unlink(missing_ok=True)
-        case "container":
-            remove_container(name)
+        case "container" | "network":
+            sweep_docker(kind, name)
         case _:
             raise ValueError(kind)
 
@@ -99,12 +100,16 @@ def await_end(pid: int, timeout_s: float) -> bool:
         os.close(descriptor)
 
 
-def remove_container(name: str) -> None:
+def sweep_docker(kind: str, name: str) -> None:
     from docker.errors import NotFound  # noqa: PLC0415 - only the Docker way needs them
     from testcontainers.core.docker_client import DockerClient  # noqa: PLC0415
 
+    engine = DockerClient().client
     with suppress(NotFound):
-        DockerClient().client.containers.get(name).remove(force=True, v=True)
+        if kind == "network":
+            engine.networks.get(name).remove()
+        else:
+            engine.containers.get(name).remove(force=True, v=True)
 
 
 def main() -> None:

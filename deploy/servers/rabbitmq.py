@@ -9,8 +9,10 @@ from deploy.servers.janitor import Janitor
 from deploy.servers.native import NativeServer
 from deploy.servers.packages import Programs
 from deploy.servers.place import Command, Place
+from deploy.servers.unavailable import Unavailable
 
 USER = "payment_worker"
+CONTROL_TIMEOUT_S = 60.0
 
 
 class RabbitMq(NativeServer):
@@ -64,6 +66,13 @@ class RabbitMq(NativeServer):
             "RUNNING_UNDER_SYSTEMD": "true",
         }
         return [self._programs.rabbitmq / "rabbitmq-server"], environment
+
+    def control(self, *arguments: str) -> None:
+        """Run rabbitmqctl with the arguments. Raises Unavailable when that fails."""
+        _, environment = self.command()
+        control = self.place.run([self._programs.rabbitmq / "rabbitmqctl", *arguments], environment, self.log)
+        if control.wait(CONTROL_TIMEOUT_S) != 0:
+            raise Unavailable(f"rabbitmqctl {arguments[0]} failed: {self.log_tail()}")
 
     def ask(self) -> None:
         ask_management(self.management_url, path=f"/api/health/checks/port-listener/{self._amqp_port}")

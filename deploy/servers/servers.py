@@ -26,6 +26,14 @@ class Server(Protocol):
         ...
 
 
+class Broker(Server, Protocol):
+    """RabbitMQ."""
+
+    def control(self, *arguments: str) -> None:
+        """Run rabbitmqctl with the arguments. Raises Unavailable when that fails, or when it is not ours to control."""
+        ...
+
+
 @dataclass(frozen=True)
 class Servers:
     """RabbitMQ and PostgreSQL with the right to create vhosts and databases."""
@@ -36,7 +44,7 @@ class Servers:
     management_url: str
     """The RabbitMQ HTTP API, with user and password."""
     database_url: str
-    broker: Server
+    broker: Broker
     database: Server
 
     def environment(self) -> dict[str, str]:

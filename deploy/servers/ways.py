@@ -65,10 +65,10 @@ class Outside:
     def __init__(self, variable: str) -> None:
         self._variable = variable
 
-    def start(self) -> None:
+    def start(self, *_: str) -> None:
         raise Unavailable(f"the server of {self._variable} is not ours to start or stop")
 
-    stop = kill = restart = start
+    stop = kill = restart = control = start
 
 
 def from_environment(environment: Mapping[str, str]) -> Servers:

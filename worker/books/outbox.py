@@ -8,6 +8,7 @@ from uuid import UUID
 from worker.books.session import Connection
 from worker.books.sql import query
 from worker.domain.message import NOWHERE, ReturnAddress
+from worker.limits import RELAY_WINDOW_BYTES_MAX, RELAY_WINDOW_MESSAGES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,9 +25,12 @@ class StoredOutcome:
     return_address: ReturnAddress = NOWHERE
 
 
-async def take_outbox(connection: Connection, rows_max: int) -> list[tuple[int, StoredOutcome]]:
-    """Return the oldest rows that no other relay is at, by id; they stay locked until the transaction ends."""
-    rows = await connection.fetch(query("take_outbox"), rows_max)
+async def take_outbox(connection: Connection, after_id: int = 0) -> list[tuple[int, StoredOutcome]]:
+    """Return the oldest rows after that one that no other relay is at, by id. They stay locked in the transaction.
+
+    At most RELAY_WINDOW_MESSAGES, and RELAY_WINDOW_BYTES_MAX unless there is but one.
+    """
+    rows = await connection.fetch(query("take_outbox"), after_id, RELAY_WINDOW_MESSAGES, RELAY_WINDOW_BYTES_MAX)
     return [(row["id"], _outcome(row)) for row in rows]
 
 

@@ -9,6 +9,7 @@ from schemas.registration import Identifier
 from worker.books.session import Connection
 from worker.books.sql import query
 from worker.domain.message import Message
+from worker.limits import PENDING_RECHECK_MAX_S, PENDING_RECHECK_MIN_S
 
 
 class Pending(NamedTuple):
@@ -20,7 +21,8 @@ class Pending(NamedTuple):
 
 async def take_pending(connection: Connection, now: datetime, rows_max: int) -> list[Pending]:
     """Return undone payments whose time has come."""
-    rows = await connection.fetch(query("take_pending"), now, rows_max)
+    bounds_s = PENDING_RECHECK_MIN_S, PENDING_RECHECK_MAX_S
+    rows = await connection.fetch(query("take_pending"), now, rows_max, *bounds_s)
     return [
         Pending(
             Message(

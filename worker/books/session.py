@@ -7,8 +7,15 @@ from typing import Any, Self, TypeAlias
 
 import asyncpg
 
-from worker.domain.errors import ContendedError, TransientError, UnavailableError
-from worker.limits import CONNECT_TIMEOUT_S, IDLE_IN_TRANSACTION_TIMEOUT_MS, LOCK_TIMEOUT_MS, STATEMENT_TIMEOUT_MS
+from worker.books.unreachable import unreachable
+from worker.domain.errors import ContendedError, LockTimeoutError, TransientError, UnavailableError
+from worker.limits import (
+    CLOSE_TIMEOUT_S,
+    CONNECT_TIMEOUT_S,
+    IDLE_IN_TRANSACTION_TIMEOUT_MS,
+    LOCK_TIMEOUT_MS,
+    STATEMENT_TIMEOUT_MS,
+)
 
 Connection: TypeAlias = "asyncpg.Connection[Any]"
 
@@ -19,18 +26,21 @@ _CONTENDED = (
     # A batch that books a payment and cancels it refers to a row that it does not write, if another books it first.
     asyncpg.ForeignKeyViolationError,
 )
-_TRANSIENT = (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError)
 _AWAY_CLASSES = ("08", "25", "28", "3D", "42", "53", "57", "58", "F0", "XX")
 """SQLSTATE classes that speak of the server, the login or the schema and not of a message: connection, read-only,
 credentials, no such database, missing table or right, out of disk or connections, shutdown, I/O, damage."""
 
 
 class Session:
-    """A connection that is opened when needed, kept, and thrown away after a failure that leaves it in doubt."""
+    """A connection that is opened when needed, kept, and thrown away after a failure that leaves it in doubt.
 
-    def __init__(self, dsn: str, lane: str) -> None:
+    answer_timeout_s bounds the wait for each answer of the server, of which a dead network would bring none for ever.
+    """
+
+    def __init__(self, dsn: str, lane: str, answer_timeout_s: float | None = None) -> None:
         self._dsn = dsn
         self._lane = lane
+        self._answer_timeout_s = answer_timeout_s
         self._connection: Connection | None = None
 
     async def __aenter__(self) -> Self:
@@ -44,7 +54,7 @@ class Session:
         connection, self._connection = self._connection, None
         if connection is not None:
             try:
-                await connection.close(timeout=CONNECT_TIMEOUT_S)
+                await connection.close(timeout=CLOSE_TIMEOUT_S)
             except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 connection.terminate()
 
@@ -56,15 +66,21 @@ class Session:
         that what was decided has to be looked up under its keys. TransientError where trying again may help.
         """
         async with self.connection() as connection, connection.transaction():
-            yield connection
+            try:
+                yield connection
+            except TimeoutError:
+                connection.terminate()  # else it would wait as long again, for the answer to its ROLLBACK
+                raise
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """Give the block the connection, outside of a transaction. Raises as transaction() does."""
         try:
             yield await self._connected()
-        except _TRANSIENT as error:
+        except asyncpg.QueryCanceledError as error:
             raise TransientError(_told(error)) from error
+        except asyncpg.LockNotAvailableError as error:
+            raise LockTimeoutError(_told(error)) from error
         except _CONTENDED as error:
             raise ContendedError(_told(error)) from error
         except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
@@ -72,11 +88,12 @@ class Session:
             if isinstance(error, ValueError) or (isinstance(error, asyncpg.InterfaceError) and self._is_open()):
                 raise  # what the driver refuses to send, such as a number too large: no outage, the connection is sound
             self._drop()
-            raise UnavailableError(f"Postgres cannot be reached: {str(error) or type(error).__name__}") from error
+            raise UnavailableError(f"Postgres cannot be reached: {unreachable(error)}") from error
         except asyncpg.PostgresError as error:
             if str(error.sqlstate).startswith(_AWAY_CLASSES):
                 self._drop()
-                raise UnavailableError(f"Postgres refuses to work: {_told(error)}") from error
+                lacking = "; `payment-worker doctor` says what lacks" if str(error.sqlstate).startswith("42") else ""
+                raise UnavailableError(f"Postgres refuses to work: {_told(error)}{lacking}") from error
             raise
         except BaseException:
             # Cancelled, or broken off, in the middle of something: the connection's state is in doubt.
@@ -94,6 +111,7 @@ class Session:
             return await asyncpg.connect(
                 self._dsn,
                 timeout=CONNECT_TIMEOUT_S,
+                command_timeout=self._answer_timeout_s,
                 server_settings={
                     "application_name": f"payment-worker {self._lane}",
                     "statement_timeout": str(STATEMENT_TIMEOUT_MS),
@@ -102,8 +120,8 @@ class Session:
                     "timezone": "UTC",
                 },
             )
-        except ValueError as error:
-            raise UnavailableError("Postgres cannot be reached: its URL makes no sense") from error
+        except (ValueError, asyncpg.ConnectionDoesNotExistError) as error:
+            raise UnavailableError(f"Postgres cannot be reached: {unreachable(error)}") from error
 
     def _raise_if_cancelled(self, error: BaseException) -> None:
         """Let a cancellation through that the driver, rolling back, has covered with an error of its own."""

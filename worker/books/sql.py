@@ -5,6 +5,7 @@ from importlib.resources import files
 from typing import Final
 
 MIGRATIONS: Final = files("worker.books") / "migrations"
+RIGHTS: Final = files("worker.books") / "rights"
 _QUERIES: Final = files("worker.books") / "queries"
 
 

@@ -4,7 +4,7 @@ WITH due AS (
     SELECT payment_id FROM pending WHERE wake_at <= $1 ORDER BY wake_at LIMIT $2 FOR UPDATE SKIP LOCKED
 )
 UPDATE pending d
-SET wake_at = $1::timestamptz + least(greatest(($1 - d.awaited_since) / 10, interval '5 seconds'), interval '60 seconds')
+SET wake_at = $1::timestamptz + least(greatest(($1 - d.awaited_since) / 10, make_interval(secs => $3)), make_interval(secs => $4))
 FROM due, payments p
 WHERE d.payment_id = due.payment_id AND p.id = d.payment_id
 RETURNING p.company, p.idempotency_key, p.fingerprint, p.source, d.body, d.correlation_id, d.reply_to, d.traceparent, d.tracestate

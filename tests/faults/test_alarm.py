@@ -1,0 +1,86 @@
+"""RabbitMQ runs out of memory and blocks whoever publishes: payments are booked on, and told when it has room again."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+from prometheus_client import REGISTRY
+
+from deploy.servers import Servers
+from tests.faults.oracle import assert_each_booked_and_told_once
+from tests.faults.payments import events_of, invoices, pay_many
+from tests.places import Database, Vhost, database_url, new_database, new_vhost
+from tests.site import Site, eventually, open_site
+from worker.app import App
+from worker.books.migrate import migrate
+
+PAYMENTS = 300
+
+
+@pytest.fixture
+def database(own_servers: Servers) -> Iterator[Database]:
+    with new_database(own_servers) as name:
+        asyncio.run(migrate(database_url(own_servers, name)))
+        yield Database(database_url(own_servers, name))
+
+
+@pytest.fixture
+def vhost(own_servers: Servers) -> Iterator[Vhost]:
+    with new_vhost(own_servers) as vhost:
+        yield vhost
+
+
+@pytest.fixture
+async def site(database: Database, vhost: Vhost, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
+    monkeypatch.setattr("worker.broker.channel.PUBLISH_TIMEOUT_S", 1.0)
+    monkeypatch.setattr("worker.broker.channel.CONNECT_TIMEOUT_S", 0.5)
+    async with open_site(database, vhost) as site:
+        yield site
+
+
+@asynccontextmanager
+async def out_of_memory(servers: Servers) -> AsyncIterator[None]:
+    await asyncio.to_thread(servers.broker.control, "set_vm_memory_high_watermark", "0")
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(servers.broker.control, "set_vm_memory_high_watermark", "0.4")
+
+
+async def is_waiting(app: App) -> bool:
+    return app.waiting_for() == ["a server that is away"]
+
+
+async def is_ready(app: App) -> bool:
+    return not app.waiting_for()
+
+
+async def are_booked(site: Site) -> bool:
+    return bool(await site.database.fetchval(f"SELECT count(*) = {PAYMENTS} FROM payments"))
+
+
+async def test_an_alarm_of_the_broker_delays_outcomes_and_blames_no_message(own_servers: Servers, site: Site) -> None:
+    """A worker that is stopped meanwhile ends in order, without a DeadlineError; one that stays goes on by itself."""
+    await invoices(site)
+    await pay_many(site, PAYMENTS)
+    lost_before = connections_lost()
+    async with AsyncExitStack() as stack:
+        async with out_of_memory(own_servers):
+            async with site.worker(batch_messages=20) as first:
+                await eventually(lambda: are_booked(site))
+                await eventually(lambda: is_waiting(first))
+            second = await stack.enter_async_context(site.worker())
+            await eventually(lambda: is_waiting(second))
+            assert await site.database.fetchval("SELECT count(*) FROM outbox") == PAYMENTS
+            assert site.is_quiet()
+        events = await events_of(site, PAYMENTS)
+        await eventually(lambda: is_ready(second))
+
+    await assert_each_booked_and_told_once(site, events, PAYMENTS)
+    assert not any(event.replayed for event in events)
+    assert connections_lost() == lost_before, "one that is blocked is no lost one: nothing is delivered again for it"
+
+
+def connections_lost() -> float:
+    return REGISTRY.get_sample_value("payment_worker_outages_total", {"noticed_by": "connection"}) or 0

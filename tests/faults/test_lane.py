@@ -1,0 +1,152 @@
+"""How much a lane takes at a time, and how it waits: on a real queue, with a processor that does as it is told."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+
+from tests.site import Site, eventually
+from worker.broker.channel import open_channel
+from worker.broker.connection import connect
+from worker.broker.delivery import Delivery
+from worker.broker.intake import Intake
+from worker.broker.publisher import Publisher
+from worker.domain.errors import UnavailableError
+from worker.lane import Lane
+from worker.pipeline import Divert
+
+QUEUE = "payments.registrations"
+
+
+class Server:
+    """Stands in for the database: notes the batches that come, is away when told to be, and counts who asks for it."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+        self.is_away = False
+        self.probes = 0
+
+    async def process(self, batch: Sequence[Delivery], _divert: Divert) -> None:
+        self.batches.append([str(delivery.properties.message_id) for delivery in batch])
+        if self.is_away:
+            raise UnavailableError("away")
+
+    async def probe(self) -> None:
+        self.probes += 1
+        if self.is_away:
+            raise UnavailableError("still away")
+
+    @property
+    def sizes(self) -> list[int]:
+        return [len(batch) for batch in self.batches]
+
+
+@asynccontextmanager
+async def lane(site: Site, server: Server) -> AsyncIterator[Lane]:
+    connection = await connect(site.amqp_url, "test")
+    intake = Intake(await open_channel(connection), QUEUE, 100)
+    lane = Lane(intake, Publisher(connection), server, server.probe, 32)
+    await intake.start()
+    running: asyncio.Task[None] | None = None
+    try:
+        # All that is to be delivered has been, before the lane begins.
+        await eventually(lambda: site.queue_is_empty(QUEUE))
+        running = asyncio.create_task(lane.run())
+        yield lane
+    finally:
+        if running is not None:
+            running.cancel()
+            await asyncio.wait([running])
+        await connection.close()
+
+
+async def publish(site: Site, count: int) -> list[str]:
+    keys = [f"k{number}" for number in range(count)]
+    for key in keys:
+        await site.pay(key=key)
+    return keys
+
+
+async def test_a_lane_begins_with_one_message_and_doubles_what_it_takes(site: Site) -> None:
+    """So it begins after each new connection to the broker: lane and intake are new ones then."""
+    await publish(site, 80)
+    server = Server()
+    async with lane(site, server):
+        await eventually(lambda: have_come(server, 80))
+
+    assert server.sizes == [1, 2, 4, 8, 16, 32, 17]
+
+
+async def test_a_server_away_stops_the_lane_and_it_begins_small_with_what_it_held(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.outage.RECONNECT_DELAY_MAX_S", 0.2)
+    keys = await publish(site, 40)
+    server = Server()
+    server.is_away = True
+    async with lane(site, server) as waiting:
+        await eventually(lambda: has_probed(server, 5))
+        assert waiting.is_paused
+        assert server.batches == [["k0"]], "while it is away the server is probed, and no message is tried on it"
+        await site.pay(key="later")
+        assert not await site.queue_is_empty(QUEUE), "its consumer is cancelled"
+        server.is_away = False
+        await eventually(lambda: have_come(server, 1 + 40 + 1))
+        await eventually(lambda: goes_on(waiting))
+
+    assert server.sizes == [1, 1, 2, 4, 8, 16, 9, 1]
+    assert [key for batch in server.batches[1:] for key in batch] == [*keys, "later"]
+
+
+async def test_a_batch_in_hand_when_the_server_goes_is_tried_again_in_small_parts(site: Site) -> None:
+    await publish(site, 40)
+
+    class Leaving(Server):
+        async def process(self, batch: Sequence[Delivery], divert: Divert) -> None:
+            self.is_away = len(self.batches) == 4
+            await super().process(batch, divert)
+
+        async def probe(self) -> None:
+            self.is_away = False
+
+    server = Leaving()
+    async with lane(site, server):
+        await eventually(lambda: have_come(server, 40 + 16))
+
+    assert server.sizes == [1, 2, 4, 8, 16, 1, 2, 4, 8, 1, 9], "the 16 in hand again, as 1, 2, 4, 8, 1"
+
+
+async def test_messages_in_flight_at_two_crashes_are_taken_alone(site: Site) -> None:
+    await publish(site, 20)
+    for _ in range(2):
+        crashing = await connect(site.amqp_url, "test")
+        intake = Intake(await open_channel(crashing), QUEUE, 10)
+        await intake.start()
+        assert await intake.take(1)
+        await crashing.close()
+        await eventually(lambda: are_ready(site, 20))
+    server = Server()
+    async with lane(site, server):
+        await eventually(lambda: have_come(server, 20))
+
+    alone = [batch[0] for batch in server.batches if len(batch) == 1]
+    assert {f"k{number}" for number in range(10)} <= set(alone), server.batches
+    assert max(server.sizes) > 1
+
+
+async def goes_on(lane: Lane) -> bool:
+    return not lane.is_paused
+
+
+async def have_come(server: Server, count: int) -> bool:
+    return sum(server.sizes) >= count
+
+
+async def has_probed(server: Server, times: int) -> bool:
+    return server.probes >= times
+
+
+async def are_ready(site: Site, count: int) -> bool:
+    queue = await site.channel.declare_queue(QUEUE, passive=True)
+    return queue.declaration_result.message_count == count
