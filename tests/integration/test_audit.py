@@ -1,6 +1,7 @@
 """The audit: sound books pass, and each kind of damage is found and named, though it takes bare hands to make it."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 
 import pytest
@@ -18,6 +19,7 @@ POLICIES = {
     "other": Policy(company="other", currency="EUR"),
     "tokyo": Policy(company="tokyo", currency="JPY"),
 }
+UUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 FIRST, PART, OVER, UNBOOKED = (PAYMENT.format(key) for key in ("first", "part", "over", "unbooked"))
 
 
@@ -104,8 +106,8 @@ DAMAGE = {
         ),
         (
             "outcome_disagrees: acme, part: "
-            "expected focusedtocapital 0.00, focusedtointerest 0.00, focusedtonoticefee 0.00; "
-            "found focusedtocapital 82.50, focusedtointerest 12.50, focusedtonoticefee 5.00"
+            "expected focusedtocapital 0.00, focusedtointerest 0.00, focusedtonoticefee 0.00, lines.1.amount none; "
+            "found focusedtocapital 82.50, focusedtointerest 12.50, focusedtonoticefee 5.00, lines.1.amount 100.00"
         ),
         "payment_sum: acme, part: expected amount 100.00; found focused 0.00 + unfocused 0.00, on lines of 0.00",
     ),
@@ -118,11 +120,18 @@ DAMAGE = {
             "invoice_allocated: acme, billcode over: expected allocated capital 160.00, interest 0.00, noticefee 0.00; "
             "found allocated capital 80.00, interest 0.00, noticefee 0.00"
         ),
-        "outcome_disagrees: acme, over: expected focusedtocapital 160.00; found focusedtocapital 80.00",
+        (
+            "outcome_disagrees: acme, over: expected focusedtocapital 160.00, lines.2.amount 100.00; "
+            "found focusedtocapital 80.00, lines.2.amount none"
+        ),
         "payment_sum: acme, over: expected amount 100.00; found focused 160.00 + unfocused 20.00, on lines of 200.00",
     ),
     "an allocation of another amount than its line": (
         f"UPDATE allocations SET amount = amount - 1 WHERE payment_id = {OVER}",
+        (
+            "outcome_disagrees: acme, over: expected lines.1.amount 99.99, lines.1.unfocused 19.99; "
+            "found lines.1.amount 100.00, lines.1.unfocused 20.00"
+        ),
         "payment_sum: acme, over: expected amount 100.00; found focused 80.00 + unfocused 20.00, on lines of 99.99",
     ),
     "a balance off by a cent": (
@@ -189,9 +198,93 @@ DAMAGE = {
             "found capital 80.01, interest -0.01, noticefee 0.00"
         ),
         (
-            "outcome_disagrees: acme, over: expected focusedtocapital 80.01, focusedtointerest -0.01; "
-            "found focusedtocapital 80.00, focusedtointerest 0.00"
+            "outcome_disagrees: acme, over: expected focusedtocapital 80.01, focusedtointerest -0.01, "
+            "lines.1.focusedtocapital 80.01, lines.1.focusedtointerest -0.01; "
+            "found focusedtocapital 80.00, focusedtointerest 0.00, "
+            "lines.1.focusedtocapital 80.00, lines.1.focusedtointerest 0.00"
         ),
+    ),
+    "a changed key": (
+        f"UPDATE payments SET idempotency_key = 'x' WHERE id = {PART}",
+        (
+            "outcome_disagrees: acme, x: expected outcomes.idempotency_key x, idempotency_key x; "
+            "found outcomes.idempotency_key part, idempotency_key part"
+        ),
+        "outcome_without_payment: acme, part: expected payment ID of this key; found that of acme, key x",
+    ),
+    "a changed currency": (
+        f"UPDATE payments SET currency = 'SEK' WHERE id = {UNBOOKED}",
+        "outcome_disagrees: acme, unbooked: expected currency SEK; found currency EUR",
+    ),
+    "an outcome filed under another time": (
+        f"UPDATE outcomes SET occurred_at = '2026-01-01T00:00:01Z' WHERE payment_id = {PART}",
+        (
+            "outcome_disagrees: acme, part: expected occurred_at 2026-01-01 00:00:01+00; "
+            "found occurred_at 2026-01-01 00:00:00+00"
+        ),
+    ),
+    "a missing event of a booked payment": (
+        f"DELETE FROM outcomes WHERE payment_id = {PART}; DELETE FROM outbox",
+        "outcome_missing: acme, part: expected event OF PART; found no such outcome",
+    ),
+    "an answer that was no booking, filed under another status": (
+        f"UPDATE outcomes SET statusid = 10 WHERE payment_id = {FIRST} AND statusid = 1",
+        ("outcome_disagrees: acme, first: expected statusid 10, status NOT_FOUND; found statusid 1, status FAIL"),
+    ),
+    "an answer that was no booking, with a line that is": (
+        (
+            "UPDATE outcomes SET body = convert_to(replace(convert_from(body, 'UTF8'), "
+            """'"lines":[{"amount":"1.00"', '"lines":[{"amount":"1.01"'), 'UTF8') """
+            f"WHERE payment_id = {FIRST} AND statusid = 1"
+        ),
+        (
+            "outcome_disagrees: acme, first: expected amount of the lines 1.00, lines.1.unfocused 1.01; "
+            "found amount of the lines 1.01, lines.1.unfocused 1.00"
+        ),
+    ),
+    "an answer that was no booking, and says of the whole that it is": (
+        (
+            "UPDATE outcomes SET body = convert_to((convert_from(body, 'UTF8')::jsonb "
+            """|| '{"capitalbefore": "1.00", "focusedtointerest": "1.00"}')::text, 'UTF8') """
+            f"WHERE payment_id = {FIRST} AND statusid = 1"
+        ),
+        (
+            "outcome_disagrees: acme, first: expected focusedtointerest 0.00, capitalafter 1.00; "
+            "found focusedtointerest 1.00, capitalafter 0.00"
+        ),
+    ),
+    "an answer that was no booking, and is no text": (
+        f"UPDATE outcomes SET body = '\\xff' WHERE payment_id = {FIRST} AND statusid = 1",
+        "outcome_unreadable: acme, first: expected event OF FIRST as JSON; found no JSON",
+    ),
+    "an amount that is none": (
+        (
+            "UPDATE outcomes SET body = convert_to(replace(convert_from(body, 'UTF8'), "
+            """'"capitalbefore":"80.00"', '"capitalbefore":"8o.00"'), 'UTF8') """
+            f"WHERE payment_id = {OVER}"
+        ),
+        "outcome_unreadable: acme, over: expected event OF OVER as JSON; found no JSON",
+    ),
+    "a payment left undone that is pending no more": (
+        f"UPDATE payments SET statusid = 0, reason = 'invoice_awaited' WHERE id = {UNBOOKED}",
+        (
+            "outcome_disagrees: acme, unbooked: "
+            "expected outcomes.statusid 0, statusid 0, reason invoice_awaited, status UNDONE; "
+            "found outcomes.statusid 10, statusid 10, reason invoice_not_found, status NOT_FOUND"
+        ),
+        "pending_missing: acme, unbooked: expected a pending row, as it is undone; found none",
+    ),
+    "an allocation of a payment that never was": (
+        f"INSERT INTO allocations SELECT 1000000, 1, {INVOICE.format('over')}, 0, 0, 0, 0, NULL, now()",
+        "allocation_of_unbooked: billcode over: expected statusid 6 or a cancellation; found no payment ID",
+    ),
+    "a payment pending that never was": (
+        "INSERT INTO pending SELECT 1000000, now(), now(), '{}', ''",
+        "pending_of_decided: no company: expected statusid 0, as there is a pending row; found no payment ID",
+    ),
+    "a booked payment that is pending": (
+        f"INSERT INTO pending SELECT {FIRST}, now(), now(), '{{}}', ''",
+        "pending_of_decided: acme, first: expected statusid 0, as there is a pending row; found statusid 6",
     ),
     "an outcome filed under another status and source": (
         f"UPDATE outcomes SET statusid = 1, source = 'x' WHERE payment_id = {PART}",
@@ -231,18 +324,30 @@ DAMAGE = {
         "allocation_of_unbooked: billcode over: expected statusid 6 or a cancellation; found no payment ID",
     ),
 }
-"""What was done → the statements that did it, and the lines that tell of it. EVENT is the unbooked payment's event."""
+"""What was done → the statements that did it, and the lines that tell of it.
+
+EVENT is the unbooked payment's event, OF FIRST the second of the first."""
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
 async def test_damage_is_found_and_named(books: Books, damage: str) -> None:
-    event_id = await books.value(f"SELECT event_id FROM payments WHERE id = {UNBOOKED}")
+    last = "SELECT event_id FROM payments WHERE id = "
+    conflict = f"SELECT event_id FROM outcomes WHERE payment_id = {FIRST} AND statusid = 1"
+    events = {
+        str(await books.value(sql)): name
+        for name, sql in {
+            "EVENT": last + UNBOOKED,
+            "OF PART": last + PART,
+            "OF OVER": last + OVER,
+            "OF FIRST": conflict,
+        }.items()
+    }
     sql, *lines = DAMAGE[damage]
 
     await books.damage(sql)
     result = await books.audit()
 
-    assert [line.replace(str(event_id), "EVENT") for line in findings_told(result)] == lines
+    assert [re.sub(UUID, lambda found: events[found[0]], line) for line in findings_told(result)] == sorted(lines)
     assert not result.adds_up
     assert sum(result.found.values()) == len(lines)
 
@@ -280,6 +385,15 @@ async def test_a_booking_that_was_told_but_is_not_held_is_found(books: Books) ->
     assert kinds == ["outcome_disagrees", "outcome_of_another_booking"]
 
 
+async def test_amounts_beyond_all_bounds_are_found(books: Books) -> None:
+    much = 2**63 - 1
+    await books.damage(f"UPDATE allocations SET capital = {much}, interest = {much} WHERE payment_id = {OVER}")
+
+    kinds = set((await books.audit()).found)
+
+    assert kinds == {"allocation_out_of_bounds", "invoice_allocated", "outcome_disagrees", "payment_sum"}
+
+
 async def test_of_much_damage_the_first_is_told_and_all_is_counted(books: Books) -> None:
     await books.damage("UPDATE invoices SET interest = 1, interest_allocated = 1 WHERE company = 'acme'")
     result = await books.audit(findings_max=2)
@@ -302,6 +416,7 @@ async def test_the_command_succeeds_only_if_the_books_add_up(books: Books) -> No
 
 async def test_the_command_tells_programs_in_json(books: Books) -> None:
     await books.damage("UPDATE invoices SET capital_allocated = capital_allocated - 1 WHERE billcode = 'part'")
+    invoice_id = await books.value(f"SELECT {INVOICE.format('part')}")
     result = await books.command("--json")
     said = json.loads(result.stdout)
 
@@ -319,5 +434,6 @@ async def test_the_command_tells_programs_in_json(books: Books) -> None:
             "wallet": None,
             "expected": "allocated capital 82.50, interest 12.50, noticefee 5.00",
             "found": "allocated capital 82.49, interest 12.50, noticefee 5.00",
+            "subject": f"invoice {invoice_id}",
         }
     ]

@@ -2,19 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
-from uuid import UUID
 
-import asyncpg
-
-from schemas.codec import read_json
-from schemas.invalid import MalformedJsonError
-from schemas.money import MINOR_DIGITS
-from worker.books.session import Connection, Session
+from worker.books.checks import WALKS, Finding, Findings, check
+from worker.books.session import Session
 from worker.books.sql import query
+from worker.limits import FINDINGS_OF_A_KIND_MAX
 
-FINDINGS_OF_A_KIND_MAX = 100
-"""Findings told one by one; the rest of their kind is only counted."""
 SETTINGS = """
 SET LOCAL statement_timeout = 0;
 SET LOCAL work_mem = '64MB';
@@ -23,25 +16,6 @@ SET LOCAL jit = off;
 """
 """A million rows take longer and more room than a batch. Parallel hash joins would share theirs in /dev/shm, of which a
 container has 64 MB by default. Compiling the statements costs more than it gains."""
-BODIES_AT_A_TIME = 1_000
-
-_WITH_AMOUNTS = ("audit_invoices", "audit_wallets", "audit_allocations", "audit_cancellations")
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that does not add up, of a payment (company and key), an invoice or wallet, or both.
-
-    Amounts are decimal text.
-    """
-
-    kind: str
-    company: str | None
-    idempotency_key: str | None
-    invoice: str | None
-    wallet: str | None
-    expected: str
-    found: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +57,7 @@ class Audit:
 
 async def audit(session: Session, findings_max: int = FINDINGS_OF_A_KIND_MAX) -> Audit:
     """Check promise 5 over the whole database. Raises as Session.connection() does."""
+    findings = Findings(findings_max)
     async with (
         session.connection() as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
@@ -90,42 +65,11 @@ async def audit(session: Session, findings_max: int = FINDINGS_OF_A_KIND_MAX) ->
         await connection.execute(SETTINGS)
         counts = await connection.fetchrow(query("audit_counts"))
         sums = await connection.fetch(query("audit_sums"))
-        units = [Decimal(1).scaleb(-digits) for digits in MINOR_DIGITS.values()]
-        amounts = (findings_max, list(MINOR_DIGITS), units)
-        rows = [row for name in _WITH_AMOUNTS for row in await connection.fetch(query(name), *amounts)]
-        rows += await _check_payments(connection, amounts)
-        rows += await connection.fetch(query("audit_outcomes"), findings_max)
+        for name, walk in WALKS.items():
+            await check(connection, name, walk.whole, findings)
     return Audit(
         counts=dict(counts or {}),
         sums=[Sums(row["currency"], *(int(amount) for amount in tuple(row)[1:])) for row in sums],
-        found={row["kind"]: row["of_kind"] for row in rows},
-        findings=[Finding(*tuple(row)[:-1]) for row in rows],
+        found=dict(findings.counts),
+        findings=findings.first,
     )
-
-
-async def _check_payments(
-    connection: Connection, amounts: tuple[int, list[str], list[Decimal]]
-) -> list[asyncpg.Record]:
-    try:
-        async with connection.transaction():
-            return await connection.fetch(query("audit_payments"), *amounts, [])
-    except asyncpg.DataError:
-        # Postgres cannot read one of the events and does not say which. That is damage too, so it is looked for.
-        return await connection.fetch(query("audit_payments"), *amounts, await _unreadable(connection))
-
-
-async def _unreadable(connection: Connection) -> list[UUID]:
-    return [
-        row["event_id"]
-        async for row in connection.cursor(query("audit_bodies"), prefetch=BODIES_AT_A_TIME)
-        if not _is_readable(row["body"])
-    ]
-
-
-def _is_readable(body: bytes) -> bool:
-    """Say whether Postgres can read it as JSON: no NUL in a text, for all that JSON allows it."""
-    try:
-        read_json(body)
-    except MalformedJsonError:
-        return False
-    return b"\\u0000" not in body

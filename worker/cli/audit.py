@@ -7,8 +7,9 @@ from dataclasses import asdict
 import click
 
 from schemas.money import MINOR_DIGITS, to_text
-from worker.books.audit import Audit, Finding, Sums
+from worker.books.audit import Audit, Sums
 from worker.books.audit import audit as audit_books
+from worker.books.checks import Finding
 from worker.cli.servers import books
 from worker.cli.terminal import json_option, print_json, shown
 

@@ -1,6 +1,6 @@
 -- Allocations of payments that are not booked, on invoices of another company or currency, or of amounts that cannot be. Those of a
 -- cancellation are below zero, and a tolerance writes off all of its amount.
--- $1 findings of a kind at most; $2, $3 currencies and the worth of their minor unit.
+-- $1 findings of a kind at most; $2 to $3 the payments' ids; $4, $5 currencies and the worth of their minor unit.
 WITH compared AS (
     SELECT a.*, p.company, p.idempotency_key, p.currency, p.statusid, i.company AS invoice_company, i.currency AS invoice_currency,
            coalesce(c.unit, 1) AS unit,
@@ -12,15 +12,16 @@ WITH compared AS (
                OR i.currency IS DISTINCT FROM p.currency AND NOT p.is_cancelled AND p.cancels IS NULL
                    AND (a.capital, a.interest, a.noticefee) <> (0, 0, 0) AS is_on_stranger,
            CASE
-               WHEN a.entry = 'tolerance' AND a.capital + a.interest + a.noticefee <> a.amount THEN true
+               WHEN a.entry = 'tolerance' AND a.capital::numeric + a.interest + a.noticefee <> a.amount THEN true
                WHEN p.cancels IS NOT NULL OR p.id IS NULL AND a.amount < 0
-                   THEN greatest(a.capital, a.interest, a.noticefee) > 0 OR a.capital + a.interest + a.noticefee < a.amount
-               ELSE least(a.capital, a.interest, a.noticefee) < 0 OR a.capital + a.interest + a.noticefee > a.amount
+                   THEN greatest(a.capital, a.interest, a.noticefee) > 0 OR a.capital::numeric + a.interest + a.noticefee < a.amount
+               ELSE least(a.capital, a.interest, a.noticefee) < 0 OR a.capital::numeric + a.interest + a.noticefee > a.amount
            END AS is_out_of_bounds
     FROM allocations a
     LEFT JOIN payments p ON p.id = a.payment_id
     LEFT JOIN invoices i ON i.id = a.invoice_id
-    LEFT JOIN unnest($2::text[], $3::numeric[]) AS c (currency, unit) ON c.currency = p.currency
+    LEFT JOIN unnest($4::text[], $5::numeric[]) AS c (currency, unit) ON c.currency = p.currency
+    WHERE a.payment_id BETWEEN $2 AND $3
 ), damaged AS MATERIALIZED (
     SELECT * FROM compared WHERE is_unbooked OR is_on_stranger OR is_out_of_bounds
 ), findings AS (
@@ -43,7 +44,8 @@ WITH compared AS (
     SELECT *, row_number() OVER (PARTITION BY kind ORDER BY payment_id, line, entry) AS number, count(*) OVER (PARTITION BY kind) AS of_kind
     FROM findings
 )
-SELECT kind, company, idempotency_key, invoice, NULL AS wallet, expected, found, of_kind
+SELECT kind, company, idempotency_key, invoice, NULL AS wallet, expected, found,
+       format('allocation of payment %s, line %s, entry %s', payment_id, line, entry) AS subject, of_kind
 FROM numbered
 WHERE number <= $1
 ORDER BY kind, number

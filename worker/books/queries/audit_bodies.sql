@@ -1,1 +1,0 @@
-SELECT o.event_id, o.body FROM payments p JOIN outcomes o USING (event_id)
