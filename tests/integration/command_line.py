@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,11 +46,15 @@ class CommandLine:
         }
 
     async def start(
-        self, *arguments: str | Path, environment: Mapping[str, str | None] | None = None
+        self,
+        *arguments: str | Path,
+        environment: Mapping[str, str | None] | None = None,
+        program: Sequence[str] = (),
     ) -> asyncio.subprocess.Process:
+        """Start the command, or that program in its place."""
         changed = self.environment | dict(environment or {})
         return await asyncio.create_subprocess_exec(
-            *_PROGRAM,
+            *(program or _PROGRAM),
             *arguments,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,

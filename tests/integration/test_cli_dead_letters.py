@@ -16,6 +16,7 @@ from worker.books.session import Session
 from worker.broker.connection import connect
 from worker.broker.delivery import DEAD_LETTER_ID_HEADER
 from worker.broker.publisher import Publisher
+from worker.broker.topology import RETRY_RETURN
 from worker.cli.replay import Replayed, replay_letters
 
 
@@ -191,7 +192,7 @@ async def test_a_letter_that_somebody_dealt_with_since_it_was_chosen_is_left_alo
 async def test_a_replay_that_no_queue_takes_leaves_the_letter_open(site: Site, line: CommandLine) -> None:
     await three_letters(site)
     queue = await site.channel.declare_queue(catalog.REGISTRATIONS_QUEUE, passive=True)
-    await queue.unbind(catalog.PAYMENTS, "registration.*")
+    await queue.unbind(RETRY_RETURN, "registration.*")
     result = await line.run("dead-letters", "replay", "--all", "--json")
     assert result.status == 1
     assert result.json == {"replayed": [], "failed": [1, 2, 3]}

@@ -68,10 +68,30 @@ async def test_a_url_that_is_none_is_never_quoted(command_line: CommandLine, url
         assert not any(part in result.stdout + result.stderr for part in ("sesame", "same", "ame@", "u:12"))
 
 
+async def test_of_several_nodes_none_is_quoted_with_its_password(command_line: CommandLine) -> None:
+    nodes = f"amqp://someone:sesame@{NOWHERE}/,amqp://someone:sesame@{NOWHERE}/"
+    result = await command_line.run("doctor", environment={"PAYMENT_WORKER_AMQP_URL": nodes})
+    assert f"amqp://someone:***@{NOWHERE}/, amqp://someone:***@{NOWHERE}/" in result.stdout
+    assert "sesame" not in result.stdout + result.stderr
+
+    broken = f"amqp://someone:sesame@{NOWHERE}/,amqp://someone:ses/ame@{NOWHERE}/"
+    result = await command_line.run("doctor", environment={"PAYMENT_WORKER_AMQP_URL": broken})
+    assert "PAYMENT_WORKER_AMQP_URL: must be a URL" in result.stdout
+    assert "ame@" not in result.stdout + result.stderr
+
+
 async def test_a_setting_that_is_missing_is_named(command_line: CommandLine) -> None:
     result = await command_line.run("setup", environment={"PAYMENT_WORKER_AMQP_URL": None})
     assert result.status == 1
     assert result.error == "settings: PAYMENT_WORKER_AMQP_URL: is not set"
+
+
+async def test_a_command_asks_for_no_server_that_it_does_not_need(site_line: CommandLine, tmp_path: Path) -> None:
+    file = tmp_path / "payments.jsonl"
+    file.write_text("{}\n")
+    for variable, command in (("AMQP", ("companies", "list")), ("DATABASE", ("publish", file, "--company", "acme"))):
+        done = await site_line.run(*command, environment={f"PAYMENT_WORKER_{variable}_URL": None})
+        assert (done.status, done.stderr) == (0, "")
 
 
 async def test_without_its_tables_the_advice_is_setup(site: Site, site_line: CommandLine) -> None:
@@ -182,7 +202,7 @@ async def test_set_up_can_be_repeated_by_several_at_once(vhost: Vhost, database:
 async def test_doctor_is_content_with_a_site_that_is_set_up(site_line: CommandLine, site: Site) -> None:
     result = await site_line.succeed("doctor", "--json")
     assert [(check["check"], check["ok"]) for check in result.json] == [
-        (name, True) for name in ("settings", "postgres", "schema", "rabbitmq", "topology")
+        (name, True) for name in ("settings", "postgres", "schema", "rights", "rabbitmq", "topology")
     ]
     password = urlsplit(site.amqp_url).password
     assert password

@@ -7,11 +7,10 @@ import asyncpg
 
 from worker.books.sql import MIGRATIONS, query
 from worker.domain.errors import PermanentError
+from worker.limits import MIGRATION_LOCK_TIMEOUT_MS
 
 MIGRATION_LOCK: int = 0x7061796D656E7473
 """The advisory lock ("payments" in ASCII) under which one process migrates while others wait."""
-LOCK_TIMEOUT_MS = 10_000
-"""How long a migration waits for a table that a worker holds, before it gives way and says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +59,6 @@ async def migrate(dsn: str) -> list[str]:
 
 async def _apply(connection: asyncpg.Connection, migration: Migration) -> None:
     async with connection.transaction():
-        await connection.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
+        await connection.execute(f"SET LOCAL lock_timeout = {MIGRATION_LOCK_TIMEOUT_MS}")
         await connection.execute(migration.sql)
         await connection.execute(query("record_migration"), migration.version, migration.checksum)

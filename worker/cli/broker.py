@@ -9,7 +9,7 @@ from aio_pika.abc import AbstractConnection
 
 from worker.broker.connection import connect
 from worker.broker.publisher import Publisher
-from worker.cli.servers import read_urls
+from worker.cli.servers import read_url
 
 
 @asynccontextmanager
@@ -18,8 +18,7 @@ async def broker(command: str) -> AsyncIterator[AbstractConnection]:
     for name in ("aio_pika", "aiormq"):
         # The driver logs what it raises as well; it is told once.
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    _, amqp_url, _ = read_urls()
-    connection = await connect(amqp_url, f"payment-worker {command}")
+    connection = await connect(read_url("amqp_url"), f"payment-worker {command}")
     try:
         yield connection
     finally:

@@ -14,9 +14,7 @@ from worker.cli.parameters import COMPANY, DAY, TEXT, choice, pairs
 from worker.cli.servers import books, policy_of
 from worker.cli.terminal import json_option, print_record, print_records
 from worker.domain.policy import DuplicateCheck, IdentifierRule, Overpayment, Policy, Treatment
-
-AWAIT_SECONDS_MAX = 10 * 366 * 24 * 3600
-"""Ten years."""
+from worker.limits import AWAIT_INVOICE_S_MAX
 
 
 @click.group()
@@ -60,7 +58,7 @@ def companies() -> None:
 @click.option(
     "--await-invoice",
     "await_invoice_s",
-    type=click.IntRange(0, AWAIT_SECONDS_MAX),
+    type=click.IntRange(0, AWAIT_INVOICE_S_MAX),
     default=0,
     show_default=True,
     metavar="SECONDS",

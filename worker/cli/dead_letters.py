@@ -28,12 +28,10 @@ from worker.cli.replay import Replayed, replay_letters
 from worker.cli.servers import NotFoundError, books
 from worker.cli.terminal import json_option, note, print_record, print_records
 from worker.domain.errors import ContendedError, DeadLetterReason, PermanentError, UnavailableError
+from worker.limits import LETTERS_LISTED, LETTERS_LISTED_MAX, MESSAGE_BYTES_MAX
 
 Result = TypeVar("Result")
 
-LIST_ROWS: Final = 1_000
-BODY_BYTES_MAX: Final = 16 * 1024 * 1024
-"""What a broker takes by default."""
 STATES: Final[tuple[State, ...]] = get_args(State)
 _REPLAYABLE: Final[tuple[State, ...]] = ("open", "replayed", "discarded")
 """What a letter may be that is replayed by its id."""
@@ -53,7 +51,7 @@ def dead_letters() -> None:
 @click.option("--reason", type=choice(DeadLetterReason))
 @click.option("--company", type=COMPANY)
 @click.option("--state", type=click.Choice(STATES))
-@click.option("--limit", type=click.IntRange(1, 1_000_000), default=LIST_ROWS, show_default=True)
+@click.option("--limit", type=click.IntRange(1, LETTERS_LISTED_MAX), default=LETTERS_LISTED, show_default=True)
 @json_option
 def list_letters(*, reason: str | None, company: str | None, state: str | None, limit: int, as_json: bool) -> None:
     """List dead letters, the newest first."""
@@ -98,8 +96,8 @@ def show(*, letter_id: int, as_json: bool) -> None:
 def edit(*, letter_id: int, file: Path, by: str, why: str | None, as_json: bool) -> None:
     """Give an open dead letter another body, to be replayed afterwards."""
     body = file.read_bytes()
-    if not 0 < len(body) <= BODY_BYTES_MAX:
-        raise click.ClickException(f"{file}: a body has 1 to {BODY_BYTES_MAX:,} bytes")
+    if not 0 < len(body) <= MESSAGE_BYTES_MAX:
+        raise click.ClickException(f"{file}: a body has 1 to {MESSAGE_BYTES_MAX:,} bytes")
     try:
         _with_books("dead-letters edit", lambda connection: _edit(connection, letter_id, body, Deed("edited", by, why)))
     except ContendedError:

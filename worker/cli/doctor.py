@@ -11,12 +11,14 @@ from aio_pika.abc import AbstractConnection
 
 from schemas import catalog
 from worker.books.migrate import migrations
+from worker.books.rights import RUN
 from worker.books.session import Connection, Session
 from worker.books.sql import query
 from worker.broker.connection import link_errors
 from worker.broker.topology import RETRY_RETURN, declare, retry_name
 from worker.cli.broker import broker
 from worker.cli.failure import explain
+from worker.cli.links import weakness_of_broker, weakness_of_database
 from worker.cli.servers import masked, read_urls
 from worker.cli.terminal import json_option, print_json, shown
 from worker.domain.errors import WorkerError
@@ -38,6 +40,8 @@ class Check:
     check: str
     ok: bool
     detail: str
+    is_warning: bool = False
+    """A worker could run, but something ought to be otherwise."""
 
 
 @click.command()
@@ -49,13 +53,18 @@ def doctor(*, as_json: bool) -> None:
         print_json([asdict(check) for check in checks])
     else:
         for check in checks:
-            click.echo(f"{'ok' if check.ok else 'FAILED':<7} {check.check:<12} {shown(check.detail)}")
+            said = "warning" if check.is_warning else "ok" if check.ok else "FAILED"
+            click.echo(f"{said:<7} {check.check:<12} {shown(check.detail)}")
     if not all(check.ok for check in checks):
         raise click.exceptions.Exit(1)
 
 
 def _ok(check: str, detail: str) -> Check:
     return Check(check, ok=True, detail=detail)
+
+
+def _warned(check: str, detail: str) -> Check:
+    return Check(check, ok=True, detail=detail, is_warning=True)
 
 
 def _failed(check: str, detail: str) -> Check:
@@ -68,7 +77,7 @@ async def _examine() -> list[Check]:
     except WorkerError as error:
         return [_failed("settings", str(error))]
     found = [_ok("settings", f"{masked(database_url)} and {masked(amqp_url)}")]
-    for name, examined in (("postgres", _postgres(database_url)), ("rabbitmq", _rabbitmq())):
+    for name, examined in (("postgres", _postgres(database_url)), ("rabbitmq", _rabbitmq(amqp_url))):
         try:
             found += [check async for check in examined]
         except Exception as error:  # noqa: BLE001 (whatever it is, it is what is wrong)
@@ -78,8 +87,27 @@ async def _examine() -> list[Check]:
 
 async def _postgres(url: str) -> AsyncIterator[Check]:
     async with Session(url, "doctor") as session, session.connection() as connection:
-        yield _ok("postgres", f"version {_dotted(connection.get_server_version())}")
-        yield await _schema(connection)
+        tls = await connection.fetchval(query("tls_version"))
+        yield _ok("postgres", f"version {_dotted(connection.get_server_version())}, {tls or 'not encrypted'}")
+        if weakness := weakness_of_database(url):
+            yield _warned("tls", weakness)
+        schema = await _schema(connection)
+        yield schema
+        if schema.ok:
+            yield await _rights(connection)
+
+
+async def _rights(connection: Connection) -> Check:
+    """Say whether the login may do what a worker does, and whether it may do more than a worker ought to."""
+    if lacks := [row["lacks"] for row in await connection.fetch(query("rights_lacking"))]:
+        return _failed(
+            "rights",
+            f"the login in PAYMENT_WORKER_DATABASE_URL lacks {', '.join(lacks)}: a worker's is a member of {RUN}, "
+            "which gets its rights from `payment-worker setup`",
+        )
+    if await connection.fetchval(query("rights_of_owner")):
+        return _warned("rights", f"more than a worker needs: this login could change what is booked. Take one of {RUN}")
+    return _ok("rights", "what a worker needs, and nothing more")
 
 
 def _dotted(version: asyncpg.types.ServerVersion) -> str:
@@ -100,9 +128,11 @@ async def _schema(connection: Connection) -> Check:
     return _ok("schema", f"at {max(applied)}" + (", newer than this release" if newer else ""))
 
 
-async def _rabbitmq() -> AsyncIterator[Check]:
+async def _rabbitmq(url: str) -> AsyncIterator[Check]:
     async with broker("doctor") as connection:
         yield _ok("rabbitmq", f"version {_version(connection)}")
+        if weakness := weakness_of_broker(url):
+            yield _warned("tls", weakness)
         yield await _topology(connection)
 
 
@@ -115,8 +145,12 @@ def _version(connection: AbstractConnection) -> str:
 async def _topology(connection: AbstractConnection) -> Check:
     """Look for all that there must be; where it is there, declare it, which tells whether its arguments are right."""
     with link_errors("looking at the topology"):
-        missing = [f"exchange {name}" for name in EXCHANGES if not await _is_there(connection, "exchange", name)]
-        missing += [f"queue {name}" for name in QUEUES if not await _is_there(connection, "queue", name)]
+        try:
+            missing = [f"exchange {name}" for name in EXCHANGES if not await _is_there(connection, "exchange", name)]
+            missing += [f"queue {name}" for name in QUEUES if not await _is_there(connection, "queue", name)]
+        except aiormq.exceptions.ChannelAccessRefused:
+            # From RabbitMQ 4.3 on a look takes the right to configure, which a worker does not need.
+            return _ok("topology", "not this user's to look at: ask `payment-worker doctor` as the user of `setup`")
         if missing:
             return _failed("topology", f"missing: {', '.join(missing)}. Run `payment-worker setup`")
         try:

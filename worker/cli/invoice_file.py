@@ -72,8 +72,11 @@ class InvoiceFile:
         header = next(text, None)
         if header is None:
             raise InvoiceFileError(f"{self._path}: has no header line")
-        delimiter = max(_DELIMITERS, key=lambda each: len(COLUMNS & set(_cells(header, each))))
-        names = _cells(header, delimiter)
+        try:
+            delimiter = max(_DELIMITERS, key=lambda each: len(COLUMNS & set(_cells(header, each))))
+            names = _cells(header, delimiter)
+        except csv.Error as error:
+            raise InvoiceFileError(f"{self._path}: has a header line that is no CSV: {error}") from None
         self._check_header(names)
         reader = csv.reader(text, delimiter=delimiter, strict=True)
         while True:

@@ -32,10 +32,7 @@ from worker.cli.servers import NotFoundError, books, policy_of
 from worker.cli.terminal import json_option, note, print_record
 from worker.domain.allocation import Components
 from worker.domain.invoice import Invoice
-
-CHUNK_ROWS = 5_000
-"""Rows of a file held in memory and copied at once."""
-WRONG_ROWS_SHOWN = 20
+from worker.limits import IMPORT_CHUNK_ROWS, WRONG_SHOWN
 
 
 @click.group()
@@ -89,7 +86,7 @@ async def _import(path: Path, company: str) -> tuple[Imported, int]:
             if file.ignored_columns:
                 note(f"columns not known here and left out: {', '.join(file.ignored_columns)}")
             note(f"{rows + wrong_rows:,} rows read; comparing with the books ...")
-            judged, judged_rows = await judge_import(connection, policy, WRONG_ROWS_SHOWN)
+            judged, judged_rows = await judge_import(connection, policy, WRONG_SHOWN)
             _refuse(path, sorted(wrong + judged), wrong_rows + judged_rows)
             return await write_import(connection, policy, rows, datetime.now(UTC)), rows
 
@@ -101,7 +98,7 @@ async def _copy(connection: Connection, file: InvoiceFile, tell: Tell) -> tuple[
     for chunk in _chunks(file.rows()):
         good = [row for row in chunk if isinstance(row, Row)]
         bad = [row for row in chunk if isinstance(row, WrongRow)]
-        wrong += bad[: WRONG_ROWS_SHOWN - len(wrong)]
+        wrong += bad[: WRONG_SHOWN - len(wrong)]
         wrong_rows += len(bad)
         await copy_rows(connection, good)
         copied += len(good)
@@ -110,7 +107,7 @@ async def _copy(connection: Connection, file: InvoiceFile, tell: Tell) -> tuple[
 
 
 def _chunks(rows: Iterator[Row | WrongRow]) -> Iterator[list[Row | WrongRow]]:
-    while chunk := list(islice(rows, CHUNK_ROWS)):
+    while chunk := list(islice(rows, IMPORT_CHUNK_ROWS)):
         yield chunk
 
 
@@ -118,10 +115,10 @@ def _refuse(path: Path, wrong: list[WrongRow], wrong_rows: int) -> None:
     """Raise where any row is wrong, having said which: nothing is imported then."""
     if not wrong_rows:
         return
-    for row in wrong[:WRONG_ROWS_SHOWN]:
+    for row in wrong[:WRONG_SHOWN]:
         note(f"line {row.line}: {row.why}")
-    if wrong_rows > WRONG_ROWS_SHOWN:
-        note(f"and {wrong_rows - WRONG_ROWS_SHOWN:,} more")
+    if wrong_rows > WRONG_SHOWN:
+        note(f"and {wrong_rows - WRONG_SHOWN:,} more")
     raise click.ClickException(f"{path}: {wrong_rows:,} wrong rows; nothing was imported. Mend them and import again")
 
 

@@ -12,11 +12,7 @@ from typing import BinaryIO, NamedTuple, cast
 from schemas.codec import encode, read_json
 from schemas.invalid import MalformedJsonError
 from worker.domain.errors import PermanentError
-
-DOCUMENT_BYTES_MAX = 16 * 1024 * 1024
-"""A file that is one JSON document is read as a whole, so it may be no larger."""
-LINE_BYTES_MAX = 16 * 1024 * 1024
-"""What a broker takes by default; the worker itself takes far less."""
+from worker.limits import DOCUMENT_BYTES_MAX, MESSAGE_BYTES_MAX
 
 
 class MessageLine(NamedTuple):
@@ -55,10 +51,10 @@ def read_messages(stream: BinaryIO) -> Iterator[MessageLine]:
             return
         stream.seek(0)
     number = 0
-    while line := stream.readline(LINE_BYTES_MAX):
+    while line := stream.readline(MESSAGE_BYTES_MAX):
         number += 1
-        if len(line) == LINE_BYTES_MAX and not line.endswith(b"\n"):
-            raise MessageFileError(f"line {number} is longer than {LINE_BYTES_MAX:,} bytes: no broker takes that")
+        if len(line) == MESSAGE_BYTES_MAX and not line.endswith(b"\n"):
+            raise MessageFileError(f"line {number} is longer than {MESSAGE_BYTES_MAX:,} bytes: no broker takes that")
         if line.strip():
             yield MessageLine(number, line.rstrip(b"\r\n"))
 
@@ -71,8 +67,15 @@ def _document(stream: BinaryIO) -> list[MessageLine] | None:
         return None
     whole = _read(text)
     if isinstance(whole, list):
-        return [MessageLine(number, encode(element)) for number, element in enumerate(whole, start=1)]
+        return [MessageLine(number, _written(number, element)) for number, element in enumerate(whole, start=1)]
     return None if whole is None else [MessageLine(1, text.strip())]
+
+
+def _written(number: int, element: object) -> bytes:
+    try:
+        return encode(element)
+    except UnicodeEncodeError:
+        raise MessageFileError(f"element {number} holds half of a surrogate pair, which is no text") from None
 
 
 def _read(text: bytes) -> object:

@@ -1,6 +1,7 @@
 """`payment-worker outcomes`: what a downstream does, and what is done for one that was not there."""
 
 import asyncio
+import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +14,8 @@ from schemas import catalog
 from schemas.codec import read_json
 from schemas.invalid import MalformedJsonError
 from worker.books.outcomes import Position, read_outcomes
-from worker.broker.connection import link_errors, open_channel
+from worker.broker.channel import open_channel
+from worker.broker.connection import link_errors
 from worker.broker.delivery import Delivery
 from worker.broker.intake import Intake
 from worker.cli.broker import broker, publisher
@@ -21,11 +23,9 @@ from worker.cli.parameters import COMPANY, INSTANT, TEXT, company_option
 from worker.cli.progress import progress
 from worker.cli.servers import books, policy_of
 from worker.cli.terminal import json_option, note, print_json_line, print_record, shown
-from worker.limits import RELAY_WINDOW_MESSAGES
-from worker.relay import OWN_QUEUES_PREFIX, outcome_publication
+from worker.limits import FOLLOW_PREFETCH_MESSAGES, QUEUE_NAME_BYTES_MAX, RELAY_WINDOW_MESSAGES
+from worker.relay import OWN_QUEUES_PREFIX, downstream_queue, outcome_publication
 
-FOLLOW_PREFETCH_MESSAGES = 100
-QUEUE_NAME_BYTES_MAX = 255
 _FOCUSED = "capital+interest+noticefee"
 _COLUMNS = {
     "occurred_at": 27,
@@ -60,7 +60,7 @@ def follow(
     if queue is not None:
         _check_queue(queue)
     try:
-        came = asyncio.run(_follow(f"outcome.{company or '*'}.*", queue, count, timeout_s, as_json=as_json))
+        came = asyncio.run(_follow(company, queue, count, timeout_s, as_json=as_json))
     except KeyboardInterrupt:
         if count is not None:
             raise
@@ -92,12 +92,15 @@ def _check_queue(name: str) -> None:
         raise click.BadParameter(f"must have 1 to {QUEUE_NAME_BYTES_MAX} bytes", param_hint="--queue")
 
 
-async def _follow(pattern: str, queue: str | None, count: int | None, timeout_s: float | None, *, as_json: bool) -> int:
+async def _follow(
+    company: str | None, queue: str | None, count: int | None, timeout_s: float | None, *, as_json: bool
+) -> int:
     """Print what comes until the count or the time is reached; return how many came."""
     came = 0
+    pattern = f"outcome.{company or '*'}.*"
     async with broker("outcomes follow") as connection:
         with link_errors(f"binding to {catalog.OUTCOMES}"):
-            intake = await _bound(connection, pattern, queue)
+            intake = await _bound(connection, pattern, company, queue)
         note(f"following {pattern} on {catalog.OUTCOMES}")
         if not as_json:
             click.echo(" ".join(f"{name:<{width}}" for name, width in _COLUMNS.items()).rstrip())
@@ -114,20 +117,21 @@ async def _follow(pattern: str, queue: str | None, count: int | None, timeout_s:
     return came
 
 
-async def _bound(connection: AbstractConnection, pattern: str, queue: str | None) -> Intake:
+async def _bound(connection: AbstractConnection, pattern: str, company: str | None, queue: str | None) -> Intake:
     """Return the intake of a queue bound to the outcomes: the one named, or one that is gone with this command."""
-    channel = await open_channel(connection)
+    channel = await connection.channel()
     if queue is None:
-        declared = await channel.queue_declare("", exclusive=True, auto_delete=True)
-        queue = declared.queue or ""
+        # A name that the company's downstream may declare; for all companies, one that the broker chooses.
+        name = downstream_queue(company, f"follow-{secrets.token_hex(8)}") if company else None
+        declared = await channel.declare_queue(name, exclusive=True, auto_delete=True)
     else:
         try:
-            await channel.queue_declare(queue, passive=True)
+            declared = await channel.declare_queue(queue, passive=True)
         except aiormq.exceptions.ChannelNotFoundEntity:
-            channel = await open_channel(connection)
-            await channel.queue_declare(queue, durable=True, arguments={"x-queue-type": "quorum"})
-    await channel.queue_bind(queue, catalog.OUTCOMES, pattern)
-    intake = Intake(channel, queue, FOLLOW_PREFETCH_MESSAGES)
+            channel = await connection.channel()
+            declared = await channel.declare_queue(queue, durable=True, arguments={"x-queue-type": "quorum"})
+    await declared.bind(catalog.OUTCOMES, pattern)
+    intake = Intake(await open_channel(connection), declared.name, FOLLOW_PREFETCH_MESSAGES)
     await intake.start()
     return intake
 

@@ -8,8 +8,7 @@ from typing import TypeAlias
 
 import click
 
-LINE_EVERY_S = 10.0
-"""Between two lines where there is no terminal."""
+from worker.limits import PROGRESS_LINE_S
 
 Tell: TypeAlias = Callable[[int, int], None]
 """Takes how much is done, in the unit of the total, and how many items that is."""
@@ -49,7 +48,7 @@ def _lines(doing: str, items: str, total: int | None) -> Tell:
 
     def tell(done: int, count: int) -> None:
         nonlocal last
-        if time.monotonic() - last >= LINE_EVERY_S:
+        if time.monotonic() - last >= PROGRESS_LINE_S:
             last = time.monotonic()
             share = f" ({min(done, total) * 100 // total} %)" if total else ""
             click.echo(f"{doing}: {count:,} {items}{share}", err=True)

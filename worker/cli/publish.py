@@ -17,16 +17,15 @@ from schemas.codec import parse, read_json
 from schemas.fields import storable
 from schemas.invalid import InvalidMessageError, MalformedJsonError
 from schemas.limits import BODY_BYTES_MAX, IDEMPOTENCY_KEY_CHARS_MAX
-from worker.broker.publisher import PERSISTENT, Publication
+from worker.broker.properties import PERSISTENT
+from worker.broker.publisher import Publication
 from worker.cli.broker import publisher
 from worker.cli.message_file import MessageLine, open_messages, read_messages
 from worker.cli.parameters import TEXT, company_option
 from worker.cli.progress import progress
 from worker.cli.terminal import json_option, note, print_record
 from worker.domain.errors import LinkLostError, PermanentError, UnavailableError
-from worker.limits import RELAY_WINDOW_MESSAGES
-
-WRONG_LINES_SHOWN = 20
+from worker.limits import RELAY_WINDOW_MESSAGES, WRONG_SHOWN
 
 
 class PublishError(PermanentError):
@@ -134,10 +133,10 @@ def _check(file: str, stream: BinaryIO, stamp: _Stamp, *, is_checked: bool) -> N
                 _key(line.body, stamp.key_field)
         except (InvalidMessageError, MalformedJsonError, PublishError) as error:
             wrong += 1
-            if wrong <= WRONG_LINES_SHOWN:
+            if wrong <= WRONG_SHOWN:
                 note(f"line {line.number}: {error}")
-    if wrong > WRONG_LINES_SHOWN:
-        note(f"and {wrong - WRONG_LINES_SHOWN:,} more")
+    if wrong > WRONG_SHOWN:
+        note(f"and {wrong - WRONG_SHOWN:,} more")
     if wrong:
         raise PublishError(f"{file}: {wrong:,} wrong lines; nothing was published")
 

@@ -1,4 +1,4 @@
-"""Dead letters sent through the front door again.
+"""Dead letters sent through the same door again.
 
 A window of letters is locked, published, confirmed, and only then marked as replayed, all in one transaction. Broken
 off anywhere, a letter stays open, and replaying it again books nothing twice. A worker that is done with a message
@@ -8,15 +8,13 @@ before the mark is written waits for the lock before it resolves the letter.
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 
-from schemas.catalog import PAYMENTS
 from worker.books.dead_letters import Deed, FiledLetter, State, lock_dead_letters, mark_dead_letters
 from worker.books.session import Session
 from worker.broker.delivery import DEAD_LETTER_ID_HEADER
 from worker.broker.properties import copied, copyable, from_json
 from worker.broker.publisher import Publication, Publisher
-
-WINDOW_LETTERS = 50
-"""Letters locked and published at once. A worker may wait for the lock, so it is not held for long."""
+from worker.broker.topology import RETRY_RETURN
+from worker.limits import REPLAY_WINDOW_LETTERS
 
 
 @dataclass(slots=True)
@@ -41,9 +39,9 @@ async def replay_letters(
 
     Raises LinkLostError, and as Session.transaction() does; what has been written down by then is done.
     """
-    for start in range(0, len(ids), WINDOW_LETTERS):
+    for start in range(0, len(ids), REPLAY_WINDOW_LETTERS):
         async with session.transaction() as connection:
-            filed = await lock_dead_letters(connection, ids[start : start + WINDOW_LETTERS])
+            filed = await lock_dead_letters(connection, ids[start : start + REPLAY_WINDOW_LETTERS])
             routed, failed = await _publish([each for each in filed if each.state in states], publisher)
             await mark_dead_letters(connection, routed, "replayed", deed)
         replayed.ids += routed
@@ -74,6 +72,8 @@ def _publication(filed: FiledLetter) -> Publication | None:
         stored = from_json(letter.properties)
         if not copyable(stored):
             return None
-        return Publication(PAYMENTS, letter.routing_key, letter.body, copied(stored, {DEAD_LETTER_ID_HEADER: filed.id}))
+        properties = copied(stored, {DEAD_LETTER_ID_HEADER: filed.id})
+        # Not to `payments`: nobody else who has bound a queue there gets it twice, and ops needs no right to it.
+        return Publication(RETRY_RETURN, letter.routing_key, letter.body, properties)
     except (ValueError, TypeError):
         return None

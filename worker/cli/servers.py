@@ -1,17 +1,22 @@
 """The two servers as a command reaches them: the settings' URLs, checked before a driver gets to see and quote them."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit, urlunsplit
 
 from worker.books.companies import read_policies
 from worker.books.session import Connection, Session
+from worker.broker.connection import nodes_of
 from worker.domain.errors import PermanentError
 from worker.domain.policy import Policy
-from worker.settings import PREFIX, Settings, SettingsError, read_settings
+from worker.settings import PREFIX, Settings, SettingsError, UrlName, read_settings
+from worker.settings import read_url as read_one_url
 
-_SCHEMES = {"amqp_url": ("amqp", "amqps"), "database_url": ("postgresql", "postgres")}
-_EXAMPLES = {
+_SCHEMES: Mapping[UrlName, Collection[str]] = {
+    "amqp_url": ("amqp", "amqps"),
+    "database_url": ("postgresql", "postgres"),
+}
+_EXAMPLES: Mapping[UrlName, str] = {
     "amqp_url": "amqp://user:password@host:5672/vhost",
     "database_url": "postgresql://user:password@host:5432/database",
 }
@@ -24,11 +29,21 @@ class NotFoundError(PermanentError):
 def read_urls() -> tuple[Settings, str, str]:
     """Return the settings, the URL of RabbitMQ and the URL of Postgres. Raises SettingsError, which quotes neither."""
     settings = read_settings()
-    return settings, _url(settings, "amqp_url"), _url(settings, "database_url")
+    amqp_url, database_url = settings.amqp_url.get_secret_value(), settings.database_url.get_secret_value()
+    return settings, _sound("amqp_url", amqp_url), _sound("database_url", database_url)
+
+
+def read_url(name: UrlName) -> str:
+    """Return one of the two URLs, for a command that needs nothing else. Raises SettingsError, which quotes it not."""
+    return _sound(name, read_one_url(name))
 
 
 def masked(url: str) -> str:
-    """Return the URL without its password and without its query, which may hold one."""
+    """Return the URL without its password and without its query, which may hold one; so with each node of a broker."""
+    return ", ".join(map(_masked, nodes_of(url)))
+
+
+def _masked(url: str) -> str:
     parts = urlsplit(url)
     login, at, host = parts.netloc.rpartition("@")
     user, colon, _ = login.partition(":")
@@ -38,8 +53,7 @@ def masked(url: str) -> str:
 @asynccontextmanager
 async def books(command: str) -> AsyncIterator[Session]:
     """Give the block the books; the session shows under the command's name in the server's activity."""
-    _, _, database_url = read_urls()
-    async with Session(database_url, command) as session:
+    async with Session(read_url("database_url"), command) as session:
         yield session
 
 
@@ -53,17 +67,22 @@ async def policy_of(connection: Connection, company: str) -> Policy:
     return policies[company]
 
 
-def _url(settings: Settings, name: str) -> str:
-    url: str = getattr(settings, name).get_secret_value()
-    try:
-        parts = urlsplit(url)
-        is_whole = url.startswith(f"{parts.scheme}://") and "@" not in parts.path + parts.query + parts.fragment
-        is_sound = parts.scheme in _SCHEMES[name] and is_whole and ("," in parts.netloc or parts.port != 0)
-    except ValueError:
-        is_sound = False
-    if not is_sound:
+def _sound(name: UrlName, url: str) -> str:
+    if not all(_is_sound(node, name) for node in nodes_of(url)):
         raise SettingsError(
             f"{PREFIX}{name.upper()}: must be a URL such as {_EXAMPLES[name]}; "
             "in user and password, write characters such as / # ? @ as %2F %23 %3F %40"
         )
     return url
+
+
+def _is_sound(url: str, name: UrlName) -> bool:
+    try:
+        parts = urlsplit(url)
+        is_whole = url.startswith(f"{parts.scheme}://") and "@" not in parts.path + parts.query + parts.fragment
+        # Postgres' driver takes what stands after the first @ for the host.
+        is_split = parts.netloc.count("@") <= 1 or name != "database_url"
+        is_address = "," in parts.netloc or parts.port != 0
+        return parts.scheme in _SCHEMES[name] and is_whole and is_split and is_address and url.isprintable()
+    except ValueError:
+        return False

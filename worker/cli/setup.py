@@ -5,6 +5,7 @@ import asyncio
 import click
 
 from worker.books.migrate import migrate
+from worker.books.rights import grant_rights
 from worker.books.session import Session
 from worker.broker.connection import link_errors
 from worker.broker.topology import declare
@@ -24,6 +25,8 @@ async def _setup() -> None:
         pass  # The session tells plainly why a server is not to be reached.
     applied = await migrate(database_url)
     click.echo(f"database: {'applied ' + ', '.join(applied) if applied else 'up to date'}")
+    granted = await grant_rights(database_url)
+    click.echo(f"rights: {'granted to ' + ', '.join(granted) if granted else 'all with the owner: there are no roles'}")
     async with broker("setup") as connection:
         with link_errors("declaring the topology"):
             await declare(connection)

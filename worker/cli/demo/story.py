@@ -15,7 +15,8 @@ from schemas.sources.cancel import CANCEL
 from schemas.sources.crm_com import CRM_COM
 from schemas.sources.invisible_collector import INVISIBLE_COLLECTOR
 from schemas.sources.ivvy import IVVY
-from worker.broker.publisher import PERSISTENT, Publication
+from worker.broker.properties import PERSISTENT
+from worker.broker.publisher import Publication
 from worker.domain.errors import DeadLetterReason
 from worker.domain.verdict import Reason
 

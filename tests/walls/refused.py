@@ -1,0 +1,132 @@
+"""What Postgres must refuse to each role, statement by statement."""
+
+RUN, IMPORT, OPS, READ = "payment_worker_run", "payment_worker_import", "payment_worker_ops", "payment_worker_read"
+
+TABLES = (
+    *("companies", "invoices", "wallets", "payments", "allocations", "outcomes", "outbox", "pending"),
+    *("dead_letters", "dead_letter_actions", "schema_migrations"),
+)
+
+REFUSED_TO_ALL = (
+    "CREATE TABLE x (y integer)",
+    "CREATE SCHEMA x",
+    "CREATE VIEW x AS SELECT 1",
+    "CREATE FUNCTION x() RETURNS integer LANGUAGE sql AS 'SELECT 1'",
+    "CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+    "CREATE INDEX x ON payments (amount)",
+    "CREATE ROLE x",
+    "ALTER TABLE payments ADD COLUMN x integer",
+    "ALTER TABLE payments DROP CONSTRAINT payments_key_once",
+    "ALTER TABLE allocations DISABLE TRIGGER USER",
+    "DROP TRIGGER allocations_append_only ON allocations",
+    "DROP TABLE payments",
+    "SET session_replication_role = replica",
+    "COPY (SELECT 1) TO PROGRAM 'true'",
+    "LOCK TABLE payments IN ACCESS EXCLUSIVE MODE",
+    "UPDATE payments SET idempotency_key = 'x'",
+    "UPDATE payments SET company = 'x'",
+    "UPDATE payments SET id = 0",
+    "UPDATE payments SET created_at = now()",
+    "UPDATE allocations SET capital = 0",
+    "UPDATE allocations SET payment_id = 0",
+    "UPDATE outcomes SET body = ''",
+    "UPDATE outcomes SET payment_id = 0",
+    "UPDATE invoices SET company = 'x'",
+    "UPDATE wallets SET company = 'x'",
+    "UPDATE outbox SET event_id = gen_random_uuid()",
+    "UPDATE dead_letters SET first_seen = now()",
+    "UPDATE dead_letters SET routing_key = 'x'",
+    "UPDATE dead_letter_actions SET actor = 'x'",
+    "UPDATE dead_letter_actions SET why = 'x'",
+    "INSERT INTO dead_letter_actions (dead_letter_id, action, actor, happened_at) VALUES (1, 'x', 'x', '1999-01-01')",
+    "INSERT INTO schema_migrations VALUES ('x', 'x')",
+    "UPDATE schema_migrations SET checksum = 'x'",
+    *(f"TRUNCATE {table} CASCADE" for table in TABLES),
+    *(f"DELETE FROM {table}" for table in TABLES if table not in ("outbox", "pending")),
+)
+"""What the owner and the administrator alone may do, and much of it not even they without taking a trigger away."""
+
+NO_MONEY = (
+    "INSERT INTO payments (company) VALUES ('acme')",
+    "UPDATE payments SET amount = 1",
+    "UPDATE payments SET unfocused = 0",
+    "UPDATE payments SET statusid = 6",
+    "UPDATE payments SET is_cancelled = true",
+    "INSERT INTO allocations (payment_id) VALUES (1)",
+    "INSERT INTO outcomes (event_id) VALUES (gen_random_uuid())",
+    "INSERT INTO outbox (event_id, replayed) VALUES (gen_random_uuid(), true)",
+    "DELETE FROM outbox",
+    "DELETE FROM pending",
+    "UPDATE pending SET body = ''",
+    "UPDATE invoices SET capital_allocated = 0",
+    "UPDATE invoices SET interest_allocated = 0",
+    "UPDATE invoices SET noticefee_allocated = 0",
+    "INSERT INTO invoices (company, capital_allocated) VALUES ('acme', 1)",
+    "UPDATE wallets SET drawn = 0",
+    "INSERT INTO wallets (company, drawn) VALUES ('acme', 1)",
+    "SELECT nextval('payments_id_seq')",
+)
+NO_STATEMENTS = (
+    "INSERT INTO invoices (company) VALUES ('acme')",
+    "UPDATE invoices SET capital = 1",
+    "UPDATE invoices SET interest = 1",
+    "UPDATE invoices SET noticefee = 1",
+    "UPDATE invoices SET stated_state = 'OPEN'",
+    "UPDATE invoices SET currency = 'EUR'",
+    "INSERT INTO wallets (company) VALUES ('acme')",
+    "UPDATE wallets SET unconditional = 1",
+    "UPDATE wallets SET conditional = 1",
+    "UPDATE pending SET wake_at = now()",
+    "CREATE TEMPORARY TABLE x (y integer)",
+)
+NO_POLICIES = (
+    "INSERT INTO companies (company) VALUES ('x')",
+    "UPDATE companies SET currency = 'EUR'",
+    "UPDATE companies SET books_closed_until = NULL",
+)
+NO_LETTERS = (
+    "UPDATE dead_letters SET body = ''",
+    "UPDATE dead_letters SET identity = ''",
+)
+REFUSED = {
+    RUN: (
+        *REFUSED_TO_ALL,
+        *NO_POLICIES,
+        *NO_LETTERS,
+        "UPDATE companies SET company = 'x'",
+        "SELECT * FROM dead_letter_actions",
+        "INSERT INTO dead_letter_actions (dead_letter_id, action, actor, body_before) VALUES (1, 'x', 'x', '')",
+        "CREATE TEMPORARY TABLE x (y integer)",
+    ),
+    IMPORT: (
+        *REFUSED_TO_ALL,
+        *NO_MONEY,
+        *NO_POLICIES,
+        *NO_LETTERS,
+        "UPDATE dead_letters SET state = 'open'",
+        "SELECT * FROM payments",
+        "SELECT * FROM outcomes",
+        "SELECT body FROM pending",
+        "SELECT * FROM dead_letters",
+        "INSERT INTO dead_letter_actions (dead_letter_id, action, actor) VALUES (1, 'x', 'x')",
+    ),
+    OPS: (
+        *REFUSED_TO_ALL,
+        *NO_MONEY,
+        *NO_STATEMENTS,
+        "UPDATE dead_letters SET count = 1",
+        "UPDATE dead_letters SET error = 'x'",
+        "UPDATE dead_letters SET reason = 'x'",
+        "INSERT INTO dead_letters (reason) VALUES ('x')",
+    ),
+    READ: (
+        *REFUSED_TO_ALL,
+        *NO_MONEY,
+        *NO_STATEMENTS,
+        *NO_POLICIES,
+        *NO_LETTERS,
+        "UPDATE dead_letters SET state = 'open'",
+        "SELECT FROM companies FOR UPDATE",
+        "INSERT INTO dead_letter_actions (dead_letter_id, action, actor) VALUES (1, 'x', 'x')",
+    ),
+}
