@@ -95,9 +95,10 @@ class Session:
                 lacking = "; `payment-worker doctor` says what lacks" if str(error.sqlstate).startswith("42") else ""
                 raise UnavailableError(f"Postgres refuses to work: {_told(error)}{lacking}") from error
             raise
-        except BaseException:
-            # Cancelled, or broken off, in the middle of something: the connection's state is in doubt.
-            if self._connection is not None and self._connection.is_in_transaction():
+        except BaseException as error:
+            # Cancelled in the middle of something: a BEGIN whose answer has not come may have been done, unknown to the
+            # driver, and what comes after it would be committed nowhere.
+            if not isinstance(error, Exception) or self._is_in_transaction():
                 self._drop()
             raise
 
@@ -129,6 +130,9 @@ class Session:
         if task is not None and task.cancelling():
             self._drop()
             raise asyncio.CancelledError from error
+
+    def _is_in_transaction(self) -> bool:
+        return self._connection is not None and self._connection.is_in_transaction()
 
     def _is_open(self) -> bool:
         return self._connection is not None and not self._connection.is_closed()
