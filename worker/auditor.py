@@ -92,6 +92,7 @@ class Auditor:
         self._rest()
         if is_at_it:
             self._locked = connection
+            AUDIT_FINDINGS.clear()
             AUDIT_ACTIVE.set(1)
         return is_at_it
 
