@@ -7,7 +7,7 @@ from typing import Any
 from schemas import catalog
 from tests.integration.command_line import CommandLine
 from tests.integration.dialects import CANCEL, CANONICAL, CRM_COM, INVISIBLE_COLLECTOR, IVVY, ROPO
-from tests.site import Site
+from tests.site import Site, eventually
 from tests.walls.loud_worker import get, loud_worker
 from tests.walls.secret import found
 from worker.broker.delivery import ATTEMPTS_HEADER
@@ -89,8 +89,9 @@ async def test_no_text_of_a_payment_is_logged(site: Site) -> None:
         await site.publish("invoice", {"billcode": TEXT, "capital": TEXT, "version": 1}, type=catalog.INVOICE_PUT)
         await site.publish("invoice", {"number": TEXT, "unconditional": TEXT}, type=catalog.WALLET_PUT)
         letters = await site.dead_letters(7 * len(BODIES) + 2)
+        booked = "SELECT count(*) = $1 FROM payments WHERE statusid = 6"
+        await eventually(lambda: site.database.fetchval(booked, len(BODIES) - 1))
         seen = await asyncio.to_thread(get, port, "/metrics")
-    assert await site.database.fetchval("SELECT count(*) FROM payments WHERE statusid = 6") == len(BODIES) - 1
     assert {letter["reason"] for letter in letters} == {
         *("malformed_json", "unsupported_content_type", "unknown_type", "invalid", "poison"),
     }
