@@ -45,9 +45,9 @@ def new_vhost(servers: Servers) -> Iterator[Vhost]:
 
 
 @contextmanager
-def new_database(servers: Servers, template: str = "template1") -> Iterator[str]:
+def new_database(servers: Servers, template: str = "template1", options: str = "") -> Iterator[str]:
     name = f"test_{secrets.token_hex(6)}"
-    run_sql(servers, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    run_sql(servers, f'CREATE DATABASE "{name}" TEMPLATE "{template}" {options}')
     try:
         yield name
     finally:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable
 
 from schemas.orders import AllocationOrder, Distribution
+from worker.books.rows import document
 from worker.books.session import Connection
 from worker.books.sql import query
 from worker.domain.policy import DuplicateCheck, IdentifierRule, Overpayment, Policy, Treatment
@@ -42,9 +43,9 @@ async def put_policy(connection: Connection, policy: Policy) -> None:
         policy.company,
         policy.currency,
         policy.allocation,
-        json.dumps(dict(policy.allocation_for)),
+        document(dict(policy.allocation_for)),
         policy.overpayment,
-        json.dumps(dict(policy.treat)),
+        document(dict(policy.treat)),
         policy.books_closed_until,
         policy.duplicates,
         policy.await_invoice_s,

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from worker.books.rows import columns
+from worker.books.rows import columns, document
 from worker.books.session import Connection
 from worker.books.sql import query
 from worker.domain.dead_letter import DeadLetter
@@ -44,10 +44,10 @@ async def file_dead_letters(connection: Connection, letters: Sequence[DeadLetter
                 letter.idempotency_key,
                 letter.type,
                 _escaped(letter.text),
-                json.dumps(list(letter.errors)),
+                document(list(letter.errors)),
                 _escaped(letter.routing_key),
                 letter.body,
-                json.dumps(letter.properties),
+                document(letter.properties),
                 _escaped(letter.arrival),
             )
             for letter in sorted(letters, key=lambda letter: letter.identity)

@@ -5,7 +5,6 @@ short and the whole batch is undone and tried again. That way each payment is wr
 being claimed first and updated later.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 
 from uuid_utils.compat import uuid7
@@ -15,7 +14,7 @@ from worker.books.batch import Batch
 from worker.books.payments import write_payments
 from worker.books.pending import awaited_name
 from worker.books.reading import read_view
-from worker.books.rows import columns
+from worker.books.rows import columns, document
 from worker.books.session import Connection, Session
 from worker.books.sql import query
 from worker.books.wallets import draw
@@ -69,7 +68,7 @@ def _entries(line: LineVerdict) -> Iterable[tuple[object, ...]]:
     """Return the entries of a line: its part of the payment, and what was written off beside it."""
     if line.invoice is None:
         return
-    references = json.dumps(dict(line.line.references)) if line.line.references else None
+    references = document(dict(line.line.references)) if line.line.references else None
     yield "payment", line.invoice.id, line.amount_minor, *line.allocation, references
     if line.written_off.total:
         yield "tolerance", line.invoice.id, line.written_off.total, *line.written_off, None

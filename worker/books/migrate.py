@@ -12,6 +12,9 @@ from worker.limits import MIGRATION_LOCK_TIMEOUT_MS
 MIGRATION_LOCK: int = 0x7061796D656E7473
 """The advisory lock ("payments" in ASCII) under which one process migrates while others wait."""
 
+ENCODINGS = ("UTF8", "SQL_ASCII")
+"""What a database may be encoded in: SQL_ASCII holds all texts as they come, any other lacks some."""
+
 
 @dataclass(frozen=True, slots=True)
 class Migration:
@@ -36,10 +39,12 @@ def migrations() -> list[Migration]:
 async def migrate(dsn: str) -> list[str]:
     """Apply what is missing and return its versions. Safe to repeat, and for several at once, while workers run.
 
-    Raises PermanentError where an applied file has been changed since.
+    Raises PermanentError where an applied file has been changed since, and where the database cannot hold every text.
     """
     connection = await asyncpg.connect(dsn, server_settings={"application_name": "payment-worker setup"})
     try:
+        if lack := encoding_lack(connection):
+            raise PermanentError(lack)
         await connection.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
         await connection.execute(query("create_migrations"))
         applied = {row["version"]: row["checksum"] for row in await connection.fetch(query("applied_migrations"))}
@@ -55,6 +60,17 @@ async def migrate(dsn: str) -> list[str]:
         return missing
     finally:
         await connection.close()
+
+
+def encoding_lack(connection: asyncpg.Connection) -> str | None:
+    """Say what is wrong with the encoding of the database, or nothing."""
+    encoding = connection.get_settings().server_encoding
+    if encoding in ENCODINGS:
+        return None
+    return (
+        f"the database is encoded in {encoding}, which cannot hold every text of a payment: "
+        "create one with ENCODING 'UTF8' TEMPLATE template0, and name it in PAYMENT_WORKER_DATABASE_URL"
+    )
 
 
 async def _apply(connection: asyncpg.Connection, migration: Migration) -> None:

@@ -1,6 +1,5 @@
 """The payments' rows, which are the inbox too: written once with their verdict, or again while they are not booked."""
 
-import json
 from collections.abc import Sequence
 from datetime import date
 from typing import NamedTuple
@@ -9,7 +8,7 @@ from uuid import UUID
 from schemas.outcome import Status
 from schemas.registration import SettledBy
 from worker.books.batch import Batch
-from worker.books.rows import columns
+from worker.books.rows import columns, document
 from worker.books.session import Connection
 from worker.books.sql import query
 from worker.domain.errors import ContendedError
@@ -93,7 +92,7 @@ def _row(item: Settled, batch: Batch) -> Row:
         event_id=item.event_id,
         is_cancelled=batch.view.held[request.identity].is_cancelled,
         cancels=verdict.cancels.payment_id if verdict.is_cancellation and verdict.cancels is not None else None,
-        details=json.dumps(details) if details else None,
+        details=document(details) if details else None,
     )
 
 

@@ -1,8 +1,14 @@
-"""Rows as the columns that unnest() takes."""
+"""Rows and values as the statements take them."""
 
+import json
 from collections.abc import Sequence
 
 
 def columns(rows: Sequence[Sequence[object]]) -> list[list[object]]:
     """Return the columns of the rows, of which there is at least one."""
     return [list(column) for column in zip(*rows, strict=True)]
+
+
+def document(value: object) -> str:
+    """Return the value as a jsonb parameter: nothing is escaped that only a database in UTF8 could read."""
+    return json.dumps(value, ensure_ascii=False)

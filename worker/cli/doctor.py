@@ -10,7 +10,7 @@ import click
 from aio_pika.abc import AbstractConnection
 
 from schemas import catalog
-from worker.books.migrate import migrations
+from worker.books.migrate import encoding_lack, migrations
 from worker.books.rights import RUN
 from worker.books.session import Connection, Session
 from worker.books.sql import query
@@ -91,10 +91,15 @@ async def _postgres(url: str) -> AsyncIterator[Check]:
         yield _ok("postgres", f"version {_dotted(connection.get_server_version())}, {tls or 'not encrypted'}")
         if weakness := weakness_of_database(url):
             yield _warned("tls", weakness)
-        schema = await _schema(connection)
+        schema = _encoding(connection) or await _schema(connection)
         yield schema
         if schema.ok:
             yield await _rights(connection)
+
+
+def _encoding(connection: Connection) -> Check | None:
+    lack = encoding_lack(connection)
+    return _failed("encoding", lack) if lack else None
 
 
 async def _rights(connection: Connection) -> Check:
