@@ -92,14 +92,11 @@ class Auditor:
         self._rest()
         if is_at_it:
             self._locked = connection
-            AUDIT_FINDINGS.clear()
             AUDIT_ACTIVE.set(1)
         return is_at_it
 
     def _rest(self) -> None:
         """Forget the round: who goes round next begins anew, and tells what there is to tell."""
-        if self._locked is None:
-            return
         self._locked = None
         self._last_found = Counter()
         self._begin()

@@ -40,8 +40,8 @@ class Hesitant(Session):
         self.may_commit = asyncio.Event()
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
-        async with super().transaction() as connection:
+    async def transaction(self, **options: Any) -> AsyncIterator[Connection]:
+        async with super().transaction(**options) as connection:
             yield connection
             self.is_about_to_commit.set()
             await self.may_commit.wait()

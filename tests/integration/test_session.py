@@ -28,6 +28,16 @@ async def test_a_begin_that_is_cut_off_does_not_swallow_what_comes_after_it(data
             await other.close()
 
 
+async def test_a_transaction_has_the_isolation_that_is_asked_for_and_else_the_servers(database: Database) -> None:
+    async with Session(database.url, "test") as session:
+        async with session.transaction(isolation="repeatable_read", readonly=True) as connection:
+            assert await connection.fetchval("SHOW transaction_isolation") == "repeatable read"
+            assert await connection.fetchval("SHOW transaction_read_only") == "on"
+        async with session.transaction() as connection:
+            assert await connection.fetchval("SHOW transaction_isolation") == "read committed"
+            assert await connection.fetchval("SHOW transaction_read_only") == "off"
+
+
 async def begin(session: Session) -> None:
     async with session.transaction():
         await asyncio.Event().wait()

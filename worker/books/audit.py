@@ -56,12 +56,9 @@ class Audit:
 
 
 async def audit(session: Session, findings_max: int = FINDINGS_OF_A_KIND_MAX) -> Audit:
-    """Check promise 5 over the whole database. Raises as Session.connection() does."""
+    """Check promise 5 over the whole database. Raises as Session.transaction() does."""
     findings = Findings(findings_max)
-    async with (
-        session.connection() as connection,
-        connection.transaction(isolation="repeatable_read", readonly=True),
-    ):
+    async with session.transaction(isolation="repeatable_read", readonly=True) as connection:
         await connection.execute(SETTINGS)
         counts = await connection.fetchrow(query("audit_counts"))
         sums = await connection.fetch(query("audit_sums"))

@@ -41,7 +41,7 @@ class Round:
         return self._ahead == []
 
     async def check(self, session: Session, rows_max: int, findings_max: int) -> Slice | None:
-        """Check the next slice; None where there is nothing to check. Raises as Session.connection() does.
+        """Check the next slice; None where there is nothing to check. Raises as Session.transaction() does.
 
         Whatever is raised, the round stands where it stood. rows_max: of payments, invoices or whatever is walked
         through, and about as many allocations. findings_max: of a kind; the rest of it is only counted.
@@ -82,9 +82,6 @@ async def _ahead(connection: Connection) -> list[tuple[str, Range]]:
 
 @asynccontextmanager
 async def _snapshot(session: Session) -> AsyncIterator[Connection]:
-    async with (
-        session.connection() as connection,
-        connection.transaction(isolation="repeatable_read", readonly=True),
-    ):
+    async with session.transaction(isolation="repeatable_read", readonly=True) as connection:
         await connection.execute(SETTINGS)
         yield connection

@@ -59,13 +59,13 @@ class Session:
                 connection.terminate()
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
-        """Run the block in a transaction.
+    async def transaction(self, **options: Any) -> AsyncIterator[Connection]:
+        """Run the block in a transaction. The options are asyncpg's: isolation, readonly, deferrable.
 
         Raises UnavailableError where the server is away: also where a COMMIT went out and its answer did not come, so
         that what was decided has to be looked up under its keys. TransientError where trying again may help.
         """
-        async with self.connection() as connection, connection.transaction():
+        async with self.connection() as connection, connection.transaction(**options):
             try:
                 yield connection
             except TimeoutError:
