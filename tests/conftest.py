@@ -58,6 +58,12 @@ def provided(request: pytest.FixtureRequest, environment: Mapping[str, str]) -> 
 @pytest.fixture(scope="session")
 def migrated_template(servers: Servers) -> Iterator[str]:
     """The name of a migrated database that nobody is connected to, for others to be copied from."""
+    with migrated(servers) as name:
+        yield name
+
+
+@contextmanager
+def migrated(servers: Servers) -> Iterator[str]:
     with new_database(servers) as name:
         from worker.books.migrate import migrate  # noqa: PLC0415 - only tests with a database need it
 
@@ -74,6 +80,18 @@ def database(servers: Servers, migrated_template: str) -> Iterator[Database]:
 @pytest.fixture
 def vhost(servers: Servers) -> Iterator[Vhost]:
     with new_vhost(servers) as vhost:
+        yield vhost
+
+
+@pytest.fixture
+def own_database(own_servers: Servers) -> Iterator[Database]:
+    with migrated(own_servers) as name:
+        yield Database(database_url(own_servers, name))
+
+
+@pytest.fixture
+def own_vhost(own_servers: Servers) -> Iterator[Vhost]:
+    with new_vhost(own_servers) as vhost:
         yield vhost
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -128,17 +128,35 @@ class Site:
             | changes
         )
 
-    @asynccontextmanager
-    async def worker(self, **changes: Any) -> AsyncIterator[App]:
-        """Run a worker inside this process; it is stopped as by SIGTERM at the end."""
-        app = App(self.settings(**changes))
-        running = asyncio.create_task(app.run())
-        try:
-            yield app
-        finally:
-            app.stop()
-            async with asyncio.timeout(DEADLINE_S):
-                await running
+    def worker(self, **changes: Any) -> AbstractAsyncContextManager[App]:
+        """Run a worker of the site, with these changes of its settings, while the block runs."""
+        return running(App(self.settings(**changes)))
+
+
+@asynccontextmanager
+async def running(app: App) -> AsyncIterator[App]:
+    """Run a worker inside this process; it is stopped as by SIGTERM at the end."""
+    task = asyncio.create_task(app.run())
+    try:
+        yield app
+    finally:
+        app.stop()
+        async with asyncio.timeout(DEADLINE_S):
+            await task
+
+
+async def is_ready(*apps: App) -> bool:
+    return not any(app.waiting_for() for app in apps)
+
+
+async def is_not_ready(*apps: App) -> bool:
+    """Say that each of them waits for something."""
+    return all(app.waiting_for() for app in apps)
+
+
+async def is_waiting(app: App) -> bool:
+    """Say that it holds what it has for a server that is away, and lacks nothing else."""
+    return app.waiting_for() == ["a server that is away"]
 
 
 async def eventually(check: Callable[[], Awaitable[bool]]) -> None:

@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 import itertools
 import json
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from schemas import catalog
 from tests.faults.payments import INVOICES, PAYMENT_CENTS
 from tests.places import Database
-from tests.site import DEADLINE_S, eventually
+from tests.site import DEADLINE_S, eventually, running
 from worker.app import App
 from worker.books.audit import audit
 from worker.books.companies import put_policy
@@ -94,8 +94,7 @@ async def _pay(payments: AbstractExchange, number: int) -> None:
     await payments.publish(message, "registration.acme", timeout=CONFIRM_TIMEOUT_S)
 
 
-@asynccontextmanager
-async def worker(database: Database, amqp_url: str) -> AsyncIterator[App]:
+def worker(database: Database, amqp_url: str) -> AbstractAsyncContextManager[App]:
     """Run a worker in this process, with batches so small that a blow meets one of many."""
     settings = Settings(
         amqp_url=SecretStr(amqp_url),
@@ -105,22 +104,7 @@ async def worker(database: Database, amqp_url: str) -> AsyncIterator[App]:
         batch_messages=20,
         prefetch_messages=100,
     )
-    app = App(settings)
-    running = asyncio.create_task(app.run())
-    try:
-        yield app
-    finally:
-        app.stop()
-        async with asyncio.timeout(DEADLINE_S):
-            await running
-
-
-async def waits(*apps: App) -> bool:
-    return all(app.waiting_for() for app in apps)
-
-
-async def is_ready(*apps: App) -> bool:
-    return not any(app.waiting_for() for app in apps)
+    return running(App(settings))
 
 
 async def ask(database: Database, sql: str, *arguments: object) -> Any:

@@ -1,7 +1,7 @@
 """RabbitMQ runs out of memory and blocks whoever publishes: payments are booked on, and told when it has room again."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
@@ -10,32 +10,17 @@ from prometheus_client import REGISTRY
 from deploy.servers import Servers
 from tests.faults.oracle import assert_each_booked_and_told_once
 from tests.faults.payments import events_of, invoices, pay_many
-from tests.places import Database, Vhost, database_url, new_database, new_vhost
-from tests.site import Site, eventually, open_site
-from worker.app import App
-from worker.books.migrate import migrate
+from tests.places import Database, Vhost
+from tests.site import Site, eventually, is_ready, is_waiting, open_site
 
 PAYMENTS = 300
 
 
 @pytest.fixture
-def database(own_servers: Servers) -> Iterator[Database]:
-    with new_database(own_servers) as name:
-        asyncio.run(migrate(database_url(own_servers, name)))
-        yield Database(database_url(own_servers, name))
-
-
-@pytest.fixture
-def vhost(own_servers: Servers) -> Iterator[Vhost]:
-    with new_vhost(own_servers) as vhost:
-        yield vhost
-
-
-@pytest.fixture
-async def site(database: Database, vhost: Vhost, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
+async def site(own_database: Database, own_vhost: Vhost, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
     monkeypatch.setattr("worker.broker.channel.PUBLISH_TIMEOUT_S", 1.0)
     monkeypatch.setattr("worker.broker.channel.CONNECT_TIMEOUT_S", 0.5)
-    async with open_site(database, vhost) as site:
+    async with open_site(own_database, own_vhost) as site:
         yield site
 
 
@@ -46,14 +31,6 @@ async def out_of_memory(servers: Servers) -> AsyncIterator[None]:
         yield
     finally:
         await asyncio.to_thread(servers.broker.control, "set_vm_memory_high_watermark", "0.4")
-
-
-async def is_waiting(app: App) -> bool:
-    return app.waiting_for() == ["a server that is away"]
-
-
-async def is_ready(app: App) -> bool:
-    return not app.waiting_for()
 
 
 async def are_booked(site: Site) -> bool:

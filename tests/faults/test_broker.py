@@ -16,7 +16,7 @@ from deploy.servers.answers import ask_management
 from tests.faults.oracle import assert_each_booked_and_told_once
 from tests.faults.payments import events_of, invoices, pay_many
 from tests.places import Vhost
-from tests.site import Event, Site, eventually
+from tests.site import Event, Site, eventually, is_ready, is_waiting
 from worker.app import App
 from worker.limits import RELAY_WINDOW_MESSAGES
 
@@ -54,14 +54,6 @@ def end_connection(vhost: Vhost, name: str) -> bool:
 
 async def is_unlinked(app: App) -> bool:
     return app.waiting_for() == ["RabbitMQ"]
-
-
-async def is_waiting(app: App) -> bool:
-    return app.waiting_for() == ["a server that is away"]
-
-
-async def is_ready(app: App) -> bool:
-    return not app.waiting_for()
 
 
 async def limit_length(vhost: Vhost, queue: str, messages_max: int) -> None:

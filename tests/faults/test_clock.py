@@ -1,13 +1,11 @@
 """The worker's clock is set back in mid-run: what it says depends on it, what is booked does not."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 
 from tests.faults.oracle import assert_each_booked_and_told_once
 from tests.faults.payments import events_of, invoices, pay_many
-from tests.site import DEADLINE_S, Site, eventually
+from tests.site import Site, eventually, running
 from worker.app import App
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -26,16 +24,8 @@ class Clock:
         return datetime.now(UTC) + self._ahead
 
 
-@asynccontextmanager
-async def worker(site: Site, clock: Clock) -> AsyncIterator[App]:
-    app = App(site.settings(), now=clock)
-    running = asyncio.create_task(app.run())
-    try:
-        yield app
-    finally:
-        app.stop()
-        async with asyncio.timeout(DEADLINE_S):
-            await running
+def worker(site: Site, clock: Clock) -> AbstractAsyncContextManager[App]:
+    return running(App(site.settings(), now=clock))
 
 
 async def test_a_clock_set_back_in_mid_run_loses_and_doubles_nothing(site: Site) -> None:

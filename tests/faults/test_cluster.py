@@ -17,13 +17,12 @@ from tests.faults.drill import (
     Upstream,
     assert_nothing_lost_or_doubled,
     has_booked,
-    is_ready,
     set_up,
     until_all_is_told,
     worker,
 )
 from tests.places import Database, Vhost, new_vhost
-from tests.site import eventually
+from tests.site import eventually, is_ready
 
 BLOWS: dict[str, tuple[Callable[[Node], None], Callable[[Node], None]]] = {
     "killed": (lambda node: node.server.kill(), lambda node: node.server.start()),

@@ -6,8 +6,7 @@ import pytest
 
 from tests.faults.oracle import assert_each_booked_and_told_once
 from tests.faults.payments import events_of, invoices, pay_many
-from tests.site import ROPO, Site, eventually
-from worker.app import App
+from tests.site import ROPO, Site, eventually, is_ready, is_waiting
 
 END_SESSIONS = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -32,14 +31,6 @@ DISK_FULL = """
     CREATE TRIGGER refuse BEFORE INSERT ON payments FOR EACH ROW EXECUTE FUNCTION refuse();
 """
 PREFETCH = 50
-
-
-async def is_waiting(app: App) -> bool:
-    return app.waiting_for() == ["a server that is away"]
-
-
-async def is_ready(app: App) -> bool:
-    return not app.waiting_for()
 
 
 async def assert_nothing_was_charged(site: Site) -> None:

@@ -50,12 +50,15 @@ async def lane(site: Site, server: Server) -> AsyncIterator[Lane]:
     await intake.start()
     running: asyncio.Task[None] | None = None
     try:
-        # All that is to be delivered has been, before the lane begins.
+        # All that is to be delivered has arrived before the lane begins: the answer to the pause comes after it.
         await eventually(lambda: site.queue_is_empty(QUEUE))
+        await intake.pause()
+        await intake.resume()
         running = asyncio.create_task(lane.run())
         yield lane
     finally:
         if running is not None:
+            await intake.end()  # a cancellation alone may be swallowed by the driver, at the answer to a consume
             running.cancel()
             await asyncio.wait([running])
         await connection.close()

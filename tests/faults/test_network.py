@@ -1,12 +1,15 @@
 """The network between a worker and its servers cuts, stalls or forgets connections; a proxy stands in for it."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import pytest
 from pydantic import SecretStr
 
 from tests.faults.oracle import assert_each_booked_and_told_once
 from tests.faults.payments import events_of, invoices, pay_many
 from tests.faults.proxy import Proxy
-from tests.site import Site, eventually
+from tests.site import Site, eventually, is_not_ready, is_ready
 from worker.app import App
 
 PAYMENTS = 600
@@ -32,12 +35,22 @@ def by_way_of(proxy: Proxy, server: str) -> dict[str, SecretStr]:
     return {"amqp_url" if server == "broker" else "database_url": SecretStr(proxy.url)}
 
 
-async def is_not_ready(app: App) -> bool:
-    return bool(app.waiting_for())
+@asynccontextmanager
+async def under_load(site: Site, server: str) -> AsyncIterator[tuple[Proxy, App]]:
+    """A worker amid its payments: what the block does to its network must cost nothing but time."""
+    await invoices(site)
+    await pay_many(site, PAYMENTS)
+    async with (
+        Proxy(url_of(site, server)) as proxy,
+        site.worker(batch_messages=BATCH, **by_way_of(proxy, server)) as app,
+    ):
+        events = await site.events(100)
+        yield proxy, app
+        events = await events_of(site, PAYMENTS, seen=events)
+        await eventually(lambda: is_ready(app))
+        await eventually(lambda: site.queue_is_empty("payments.registrations"))
 
-
-async def is_ready(app: App) -> bool:
-    return not app.waiting_for()
+    await assert_each_booked_and_told_once(site, events, PAYMENTS)
 
 
 @pytest.mark.parametrize("server", ["broker", "database"])
@@ -60,39 +73,17 @@ async def test_a_network_that_stalls_under_load_is_noticed_and_what_it_held_back
     site: Site, server: str
 ) -> None:
     """Connections are accepted and stay silent, so only the worker's own bounds can end the wait."""
-    await invoices(site)
-    await pay_many(site, PAYMENTS)
-    async with (
-        Proxy(url_of(site, server)) as proxy,
-        site.worker(batch_messages=BATCH, **by_way_of(proxy, server)) as app,
-    ):
-        events = await site.events(100)
+    async with under_load(site, server) as (proxy, app):
         proxy.stall()
         await eventually(lambda: is_not_ready(app))
         proxy.heal()
-        events = await events_of(site, PAYMENTS, seen=events)
-        await eventually(lambda: is_ready(app))
-        await eventually(lambda: site.queue_is_empty("payments.registrations"))
-
-    await assert_each_booked_and_told_once(site, events, PAYMENTS)
 
 
 @pytest.mark.parametrize("server", ["broker", "database"])
 async def test_a_server_that_is_silently_gone_under_load_is_noticed(site: Site, server: str) -> None:
     """The connection stays open on the worker's side alone: what it sends goes nowhere."""
-    await invoices(site)
-    await pay_many(site, PAYMENTS)
-    async with (
-        Proxy(url_of(site, server)) as proxy,
-        site.worker(batch_messages=BATCH, **by_way_of(proxy, server)) as app,
-    ):
-        events = await site.events(100)
+    async with under_load(site, server) as (proxy, _):
         proxy.lose_server()
-        events = await events_of(site, PAYMENTS, seen=events)
-        await eventually(lambda: is_ready(app))
-        await eventually(lambda: site.queue_is_empty("payments.registrations"))
-
-    await assert_each_booked_and_told_once(site, events, PAYMENTS)
 
 
 async def test_a_broker_that_is_silently_gone_is_noticed_by_an_idle_worker(site: Site) -> None:

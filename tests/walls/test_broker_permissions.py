@@ -1,20 +1,31 @@
-from collections.abc import Awaitable, Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 from urllib.error import HTTPError
 from urllib.parse import quote
 
 import aio_pika
 import aiormq
 import pytest
-from aiormq.abc import DeliveredMessage
 from pamqp.commands import Basic
 
 from deploy.servers import Servers
 from deploy.servers.answers import ask_management
 from tests.places import new_vhost
+from tests.walls.broker_actions import (
+    Action,
+    await_answers,
+    bind,
+    bind_own,
+    bind_own_exchange,
+    consume,
+    declare_exchange,
+    declare_queue,
+    delete_exchange,
+    delete_queue,
+    get,
+    publish,
+    purge,
+)
 from tests.walls.broker_walls import Walls, new_walls
-
-Action = Callable[[aiormq.abc.AbstractChannel, Callable[[str], str]], Awaitable[object]]
 
 REFUSED = (aiormq.exceptions.ChannelAccessRefused,)
 
@@ -23,79 +34,6 @@ REFUSED = (aiormq.exceptions.ChannelAccessRefused,)
 def walls(servers: Servers) -> Iterator[Walls]:
     with new_vhost(servers) as vhost, new_walls(vhost) as walls:
         yield walls
-
-
-def publish(exchange: str, key: str) -> Action:
-    async def act(channel: aiormq.abc.AbstractChannel, named: Callable[[str], str]) -> None:
-        await channel.basic_publish(b"", exchange=exchange, routing_key=named(key), timeout=10)
-
-    return act
-
-
-def consume(queue: str) -> Action:
-    async def act(channel: aiormq.abc.AbstractChannel, named: Callable[[str], str]) -> None:
-        async def ignore(_: DeliveredMessage) -> None:
-            pass
-
-        await channel.basic_consume(named(queue), ignore)
-
-    return act
-
-
-async def await_answers(channel: aiormq.abc.AbstractChannel, _named: Callable[[str], str]) -> None:
-    async def ignore(_: DeliveredMessage) -> None:
-        pass
-
-    await channel.basic_consume("amq.rabbitmq.reply-to", ignore, no_ack=True)
-
-
-def get(queue: str) -> Action:
-    return lambda channel, named: channel.basic_get(named(queue), no_ack=False)
-
-
-def declare_queue(queue: str, **arguments: Any) -> Action:
-    dashed = {name.replace("_", "-"): value for name, value in arguments.items()}
-    return lambda channel, named: channel.queue_declare(named(queue), exclusive=True, arguments=dashed)
-
-
-def declare_exchange(exchange: str, **arguments: Any) -> Action:
-    dashed = {name.replace("_", "-"): value for name, value in arguments.items()}
-    return lambda channel, named: channel.exchange_declare(
-        named(exchange), exchange_type="topic", auto_delete=True, arguments=dashed
-    )
-
-
-def bind(queue: str, exchange: str, key: str) -> Action:
-    return lambda channel, named: channel.queue_bind(named(queue), exchange, named(key))
-
-
-def bind_own(exchange: str, key: str) -> Action:
-    async def act(channel: aiormq.abc.AbstractChannel, named: Callable[[str], str]) -> None:
-        queue = await channel.queue_declare(named("outcomes.{a}.bound"), exclusive=True)
-        await channel.queue_bind(queue.queue or "", exchange, named(key))
-
-    return act
-
-
-def bind_own_exchange(exchange: str, key: str) -> Action:
-    async def act(channel: aiormq.abc.AbstractChannel, named: Callable[[str], str]) -> None:
-        own = named("outcomes.{a}.exchange")
-        await channel.exchange_declare(own, exchange_type="topic", auto_delete=True)
-        await channel.exchange_bind(own, exchange, routing_key=named(key))
-
-    return act
-
-
-def purge(queue: str) -> Action:
-    return lambda channel, named: channel.queue_purge(named(queue))
-
-
-def delete_queue(queue: str) -> Action:
-    return lambda channel, named: channel.queue_delete(named(queue))
-
-
-def delete_exchange(exchange: str) -> Action:
-    return lambda channel, _: channel.exchange_delete(exchange)
 
 
 YES, NO = True, False

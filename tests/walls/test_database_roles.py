@@ -15,7 +15,7 @@ from tests.builders import a_message, body
 from tests.integration import dialects
 from tests.integration.command_line import CommandLine
 from tests.places import Database, Vhost, new_vhost
-from tests.site import Site, eventually, open_site
+from tests.site import Site, eventually, is_waiting, open_site
 from tests.walls.walled import OWNER, WalledBooks, execute, new_walled_books
 from worker.books.audit import audit
 from worker.books.ledger import settle_batch
@@ -37,15 +37,9 @@ def books(own_servers: Servers) -> Iterator[WalledBooks]:
 
 
 @pytest.fixture
-def vhost(own_servers: Servers) -> Iterator[Vhost]:
-    with new_vhost(own_servers) as vhost:
-        yield vhost
-
-
-@pytest.fixture
-async def site(books: WalledBooks, vhost: Vhost) -> AsyncIterator[Site]:
+async def site(books: WalledBooks, own_vhost: Vhost) -> AsyncIterator[Site]:
     """A site whose worker logs in as a member of the worker's role; the test looks on as the owner."""
-    async with open_site(Database(books.urls[OWNER]), vhost) as site:
+    async with open_site(Database(books.urls[OWNER]), own_vhost) as site:
         site.database_url = books.urls[RUN]
         yield site
 
@@ -152,13 +146,9 @@ async def test_a_worker_that_lacks_a_right_waits_for_it_and_charges_no_message(
     site: Site, books: WalledBooks, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await site.database.execute(f"REVOKE INSERT ON outcomes FROM {RUN}")
-
-    async def is_waiting() -> bool:
-        return worker.waiting_for() == ["a server that is away"]
-
     async with site.worker() as worker:
         await site.pay({"billcode": "nix"}, key="waits")
-        await eventually(is_waiting)
+        await eventually(lambda: is_waiting(worker))
         told = await CommandLine(site.amqp_url, site.database_url).run("doctor")
         await grant_rights(books.urls[OWNER])
         assert (await site.event_of("waits")).body["statusid"] in (0, 10)
