@@ -37,7 +37,7 @@ def test_the_lock_names_all_that_is_needed_and_nothing_else_each_with_its_hashes
         (f"click==7.0 \\\n{HASH}", ["requirements.lock: click 7.0 is not click>=8"]),
         (f"rich==1 \\\n{HASH}", ["requirements.lock: lacks click>=8", "requirements.lock: nothing needs rich"]),
         (f"click==8.1 \\\n{HASH} \\\n    --hash=md5:00", ["requirements.lock:3: is neither a package"]),
-        (f"--index-url there\nclick==8.1 \\\n{HASH}", ["requirements.lock:1: is neither a package"]),
+        (f"--pre\nclick==8.1 \\\n{HASH}", ["requirements.lock:1: is neither a package"]),
         (
             f"click>=8 \\\n{HASH}",
             ["requirements.lock:1: is neither", "requirements.lock:2: is", "requirements.lock: lacks"],

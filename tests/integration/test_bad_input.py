@@ -12,6 +12,7 @@ from pamqp.body import ContentBody
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
+from tests.fuzz.wire import short, table
 from tests.places import Vhost
 from tests.site import ROPO, Site, eventually
 from worker.books.dead_letters import Deed
@@ -125,15 +126,6 @@ class RawProperties:
 
     def marshal(self) -> bytes:
         return self._raw
-
-
-def short(text: bytes) -> bytes:
-    return bytes([len(text)]) + text
-
-
-def table(*fields: bytes) -> bytes:
-    joined = b"".join(fields)
-    return struct.pack(">I", len(joined)) + joined
 
 
 async def publish_raw(site: Site, routing_key: bytes, properties: bytes = b"\0\0", body: bytes = WHOLE) -> None:
