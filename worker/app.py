@@ -14,7 +14,7 @@ from aio_pika.abc import AbstractConnection
 
 from schemas.catalog import DEAD_LETTERS_QUEUE, INVOICES_QUEUE, REGISTRATIONS_QUEUE
 from worker.auditor import Auditor
-from worker.books.session import Session
+from worker.books.session import LOOKUPS, Session
 from worker.broker.channel import open_channel
 from worker.broker.connection import connect
 from worker.broker.intake import Intake
@@ -43,7 +43,8 @@ class App:
         self._health = Health(waiting_for=self.waiting_for)
         self._lanes: list[Lane] = []
         dsn = settings.database_url.get_secret_value()
-        self._sessions = {name: Session(dsn, name, ANSWER_TIMEOUT_S) for name in (*_LANES, "relay", "pending", "audit")}
+        self._sessions = {name: Session(dsn, name, ANSWER_TIMEOUT_S, LOOKUPS) for name in (*_LANES, "relay", "pending")}
+        self._sessions["audit"] = Session(dsn, "audit", ANSWER_TIMEOUT_S)
         self._replies = Replies(settings.amqp_url.get_secret_value(), "payment-worker replies")
         self._relay = Relay(self._sessions["relay"], self._replies)
         self._auditor = Auditor(self._sessions["audit"], settings.audit_pause_s)

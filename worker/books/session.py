@@ -1,8 +1,9 @@
 """One held connection to Postgres for each lane of work, and what its failures mean for the message in hand."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 from typing import Any, Self, TypeAlias
 
 import asyncpg
@@ -31,16 +32,29 @@ _AWAY_CLASSES = ("08", "25", "28", "3D", "42", "53", "57", "58", "F0", "XX")
 credentials, no such database, missing table or right, out of disk or connections, shutdown, I/O, damage."""
 
 
+LOOKUPS = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off", "jit": "off"}
+"""Settings for a session whose statements all look a few rows up by an index. Postgres keeps a plan for as long as the
+connection lives, and one made while a table was empty would read all of it for every payment once it has grown."""
+
+
 class Session:
     """A connection that is opened when needed, kept, and thrown away after a failure that leaves it in doubt.
 
     answer_timeout_s bounds the wait for each answer of the server, of which a dead network would bring none for ever.
+    settings are the server's own, such as LOOKUPS.
     """
 
-    def __init__(self, dsn: str, lane: str, answer_timeout_s: float | None = None) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        lane: str,
+        answer_timeout_s: float | None = None,
+        settings: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self._dsn = dsn
         self._lane = lane
         self._answer_timeout_s = answer_timeout_s
+        self._settings = settings
         self._connection: Connection | None = None
 
     async def __aenter__(self) -> Self:
@@ -119,6 +133,7 @@ class Session:
                     "lock_timeout": str(LOCK_TIMEOUT_MS),
                     "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_TIMEOUT_MS),
                     "timezone": "UTC",
+                    **self._settings,
                 },
             )
         except (ValueError, asyncpg.ConnectionDoesNotExistError) as error:
