@@ -1,12 +1,14 @@
 """The canonical registration: what any source's message becomes before anything is decided about it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from typing import Literal, NamedTuple, get_args
 
+from msgspec import field
+
 from schemas.orders import AllocationOrder, Distribution
+from schemas.value import Value
 
 IdentifierKind = Literal["billcode", "jobid", "billnum", "reference_number", "back_office_code", "external_id"]
 IDENTIFIER_KINDS: tuple[IdentifierKind, ...] = get_args(IdentifierKind)
@@ -47,8 +49,7 @@ class Defaults(NamedTuple):
     today: date
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class Line(Value, frozen=True, kw_only=True):
     """A part of a payment that goes to one invoice."""
 
     identifiers: tuple[Identifier, ...]
@@ -59,8 +60,7 @@ class Line:
     """Documents that the line points at, such as a credit note, by what they are."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Registration:
+class Registration(Value, frozen=True, kw_only=True):
     """A payment to be registered, in the worker's own vocabulary. Amounts are minor units of `currency`."""
 
     source: str
@@ -114,8 +114,7 @@ class Registration:
         return None if None in amounts else sum(amount for amount in amounts if amount is not None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cancellation:
+class Cancellation(Value, frozen=True, kw_only=True):
     """A booked payment to be reversed."""
 
     source: str

@@ -4,10 +4,11 @@ import itertools
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from schemas import catalog
 from schemas.invalid import FieldError

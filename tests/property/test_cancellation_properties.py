@@ -1,8 +1,8 @@
 from collections import Counter, defaultdict
-from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.builders import Books, a_cancel, reasons
 from tests.property.worlds import World, settled, told, worlds

@@ -1,8 +1,8 @@
-from dataclasses import replace
 from decimal import Decimal
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.property.worlds import COMPONENTS, World, settled, told, worlds
 from worker.domain.allocation import NOTHING

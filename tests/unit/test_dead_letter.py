@@ -1,7 +1,7 @@
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.builders import EXAMPLE, body
 from worker.domain.dead_letter import DeadLetter

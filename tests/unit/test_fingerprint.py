@@ -1,11 +1,11 @@
 import json
 from collections.abc import Mapping
-from dataclasses import fields, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import fields, replace
 
 from schemas.orders import AllocationOrder, Distribution
 from schemas.registration import AccountName, Cancellation, Identifier, Line, Registration, WalletName

@@ -1,12 +1,13 @@
+import dataclasses
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import combinations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from schemas.catalog import KEY_HEADER
 from schemas.invoice import InvoicePut
@@ -73,7 +74,8 @@ def test_without_any_key_it_is_refused(message_id: str | None) -> None:
 @pytest.fixture
 def numbered(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ropo's source, as one whose own body holds its key in `billcode`."""
-    monkeypatch.setitem(SOURCES, "ropo.payment.v1", replace(SOURCES["ropo.payment.v1"], key_field="billcode"))
+    ropo = dataclasses.replace(SOURCES["ropo.payment.v1"], key_field="billcode")
+    monkeypatch.setitem(SOURCES, "ropo.payment.v1", ropo)
 
 
 @pytest.mark.usefixtures("numbered")

@@ -1,18 +1,17 @@
 """What is still to be published: taken under a lock, deleted once it is confirmed."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from schemas.value import Value
 from worker.books.session import Connection
 from worker.books.sql import query
 from worker.domain.message import NOWHERE, ReturnAddress
 from worker.limits import RELAY_WINDOW_BYTES_MAX, RELAY_WINDOW_MESSAGES
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredOutcome:
+class StoredOutcome(Value, frozen=True, kw_only=True):
     """An outcome event as it was written, and what its message carries beside the body."""
 
     event_id: UUID

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import cast
 
 import aiormq
 from aio_pika.abc import AbstractConnection
 from pamqp.commands import Basic
 
+from schemas.value import Value
 from worker.broker import frames
 from worker.broker.connection import link_errors
 from worker.broker.delivery import Delivery
@@ -20,8 +20,7 @@ from worker.limits import CONNECT_TIMEOUT_S, FRAME_BYTES_MAX, PUBLISH_TIMEOUT_S
 OnDelivery = Callable[[Delivery], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Publication:
+class Publication(Value, frozen=True):
     """A message to publish."""
 
     exchange: str

@@ -1,11 +1,11 @@
 """A message that the broker has handed out and waits to have acknowledged."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from pamqp.commands import Basic
 
 from schemas.limits import INTEGER_ID_MAX
+from schemas.value import Value
 from worker.broker.properties import NO_MESSAGE_ID, sender
 from worker.domain.message import Message
 
@@ -15,8 +15,7 @@ DEAD_LETTER_ID_HEADER = "payment-worker-dead-letter"
 """On a replay: the id of the dead letter that it comes from."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(Value, frozen=True):
     """A delivery on one channel. Its tag means nothing on any other channel."""
 
     tag: int

@@ -1,12 +1,14 @@
 """A payment as it goes onto its invoices, line by line, and as it comes off them again."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import date
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from schemas.limits import AMOUNT_MINOR_MAX
 from schemas.registration import Line, Registration, SettledBy
+from schemas.value import Value
 from worker.domain.allocation import NOTHING, Components, allocate
 from worker.domain.distribution import distribute, payable
 from worker.domain.invoice import Invoice
@@ -24,8 +26,7 @@ class BookedLine(NamedTuple):
     references: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Booking:
+class Booking(Value, frozen=True, kw_only=True):
     """A booked payment, as far as a cancellation has to know it. Amounts are minor units of its currency."""
 
     payment_id: int

@@ -2,19 +2,20 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from schemas import catalog
 from schemas.codec import read_json
 from schemas.fields import storable
 from schemas.invalid import FieldError, MalformedJsonError
 from schemas.sources import SOURCES, without_secrets
+from schemas.value import Value
 from worker.domain.errors import DeadLetterReason
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeadLetter:
+class DeadLetter(Value, frozen=True, kw_only=True):
     """What is kept of it: body and properties as they came, and the cause.
 
     properties: the AMQP properties in JSON, enough to publish the message again just as it was.

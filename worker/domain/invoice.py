@@ -1,16 +1,17 @@
 """An invoice as the books hold it: what its owner stated, what was allocated to it, and so what is open."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import date
+
+from msgspec.structs import replace
 
 from schemas.invoice import InvoiceState
 from schemas.registration import AccountName, Identifier, IdentifierKind
+from schemas.value import Value
 from worker.domain.allocation import Components
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Invoice:
+class Invoice(Value, frozen=True, kw_only=True):
     """A row of the invoices. Amounts are minor units of its currency."""
 
     id: int

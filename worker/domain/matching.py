@@ -1,10 +1,10 @@
 """Which invoice a line means."""
 
 from collections.abc import Container, Mapping
-from dataclasses import dataclass
 from enum import Enum, auto
 
 from schemas.registration import Identifier
+from schemas.value import Value
 from worker.domain.invoice import Invoice
 from worker.domain.policy import IdentifierRule
 
@@ -19,8 +19,7 @@ class Mismatch(Enum):
     """The company asks that all identifiers agree, and they do not."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shelf:
+class Shelf(Value, frozen=True):
     """The invoices of one company, as far as a batch asks for them."""
 
     invoices: Mapping[Identifier, Invoice]

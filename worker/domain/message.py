@@ -1,15 +1,17 @@
 """A message as it came, whoever brought it: nothing in it is trusted yet."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import field
+
+from schemas.value import Value
 
 UPSTREAM = "upstream"
 DOWNSTREAM = "downstream"
 """The roles of users whose names, `<role>.<company>`, say whose they are."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class Message(Value, frozen=True, kw_only=True):
     """Body and properties of a delivery. Header values are of any type that AMQP has."""
 
     routing_key: str
@@ -40,8 +42,7 @@ class Message:
         return not dot or (role != DOWNSTREAM and (role != UPSTREAM or company == self.company))
 
 
-@dataclass(frozen=True, slots=True)
-class ReturnAddress:
+class ReturnAddress(Value, frozen=True):
     """Where a copy of the outcome goes and what it carries back to whoever asked."""
 
     correlation_id: str | None = None

@@ -1,12 +1,14 @@
 """What a company wants done with its payments (contract, section 5)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 
+from msgspec import field
+
 from schemas.orders import AllocationOrder, Distribution
+from schemas.value import Value
 
 PRESET_ORDERS: Mapping[str, AllocationOrder] = {"directpayment": AllocationOrder.CAPITAL_INTEREST_NOTICEFEE}
 """Orders by payment type that hold where the company says nothing else of the type."""
@@ -45,8 +47,7 @@ class IdentifierRule(StrEnum):
     """All that are given must name the same invoice."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class Policy(Value, frozen=True, kw_only=True):
     """A company's row. tolerance_minor is in minor units of its currency."""
 
     company: str

@@ -1,7 +1,8 @@
 """From a message to a request: the door that every registration comes through, first time, redelivered or replayed."""
 
-from dataclasses import dataclass, replace
 from datetime import date
+
+from msgspec.structs import replace
 
 from schemas import catalog
 from schemas.codec import parse, read_json
@@ -11,6 +12,7 @@ from schemas.invoice import InvoicePut
 from schemas.limits import AMOUNT_MINOR_MAX, BODY_BYTES_MAX, IDEMPOTENCY_KEY_CHARS_MAX, TRACE_CHARS_MAX
 from schemas.registration import Cancellation, Defaults, Registration
 from schemas.sources import SOURCES, Source, without_secrets
+from schemas.value import Value
 from schemas.wallet import WalletPut
 from worker.domain.errors import DeadLetterReason, RefusedError
 from worker.domain.fingerprint import fingerprint
@@ -21,8 +23,7 @@ _JSON_TYPES = (None, "", catalog.CONTENT_TYPE)
 _PLAIN_ENCODINGS = (None, "", "identity", "utf-8")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(Value, frozen=True, kw_only=True):
     """A registration or a cancellation asked for under a key. One that is invalid has errors instead."""
 
     company: str

@@ -2,14 +2,16 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from functools import partial
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from schemas.limits import OUTCOME_BYTES_MAX
 from schemas.outcome import Status
 from schemas.registration import Identifier
+from schemas.value import Value
 from worker.domain.booking import booked
 from worker.domain.cancellation import cancel
 from worker.domain.decision import decide
@@ -27,8 +29,7 @@ RECHECK_AFTER = timedelta(seconds=PENDING_RECHECK_MIN_S)
 """When an awaited invoice is asked for again, should its arrival have been missed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(Value, frozen=True):
     """A new event about a payment."""
 
     request: Request
@@ -47,8 +48,7 @@ class Settled:
     """Names of invoices whose arrival is a reason to look at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Replayed:
+class Replayed(Value, frozen=True):
     """The same request once more: the event of its booking is published again."""
 
     request: Request
@@ -177,7 +177,8 @@ def _move(settled: Settled, view: View) -> None:
         view.wallets[verdict.wallet_id] = view.wallets[verdict.wallet_id].drawn_by(verdict.amount_minor)
     if request.registration is not None:
         booking = booked(settled.payment_id, request.registration, verdict)
-        view.twins.update(booking.twins)
+        for twin in booking.twins:
+            view.twins[twin] += 1
         view.bookings[request.identity] = booking
     elif request.cancellation is not None:
         booking = view.bookings[request.company, request.cancellation.payment_key]

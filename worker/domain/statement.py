@@ -1,18 +1,17 @@
 """What an owner's statement of an invoice does to the books. A statement never undoes a booking."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from schemas.invalid import InvalidMessageError, invalid
 from schemas.invoice import InvoicePut
 from schemas.money import to_minor
+from schemas.value import Value
 from worker.domain.allocation import Components
 from worker.domain.errors import DeadLetterReason, RefusedError
 from worker.domain.invoice import Invoice
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(Value, frozen=True):
     """A statement that is to be written down. invoice_id is None for an invoice that is new."""
 
     company: str

@@ -1,14 +1,16 @@
 """What became of a registration or a cancellation: the status, why, and line by line what it does to invoices."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from schemas.limits import AMOUNT_MINOR_MAX
 from schemas.outcome import Status
 from schemas.registration import Line, Registration
+from schemas.value import Value
 from worker.domain.allocation import NOTHING, Components
 from worker.domain.invoice import Invoice
 from worker.domain.matching import Mismatch
@@ -62,8 +64,7 @@ class Twin(NamedTuple):
     payment_type: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LineVerdict:
+class LineVerdict(Value, frozen=True, kw_only=True):
     """What became of a line. `before` is what was open on its invoice as its turn came."""
 
     line: Line
@@ -101,8 +102,7 @@ class CancelledPayment(NamedTuple):
     payment_id: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Value, frozen=True):
     """The decision about a whole registration: all its lines are booked, or none. Or about a cancellation."""
 
     status: Status

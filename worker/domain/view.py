@@ -2,12 +2,15 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, tzinfo
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from schemas.outcome import Status
 from schemas.registration import Identifier, WalletName
+from schemas.value import Value
 from worker.domain.booking import Booking
 from worker.domain.invoice import Invoice
 from worker.domain.matching import Shelf
@@ -19,8 +22,7 @@ PaymentName = tuple[str, str]
 """(company, idempotency key)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(Value, frozen=True):
     """What the books hold under a key. A key that is new has a payment id and nothing else."""
 
     payment_id: int
@@ -75,14 +77,18 @@ class View:
 
     def shelf(self, request: Request) -> Shelf:
         """Return what the request's company has under the request's identifiers."""
-        registration = request.registration
-        lines = registration.lines if registration is not None else ()
-        wanted = {identifier for line in lines for identifier in line.identifiers}
-        named = {identifier: self.named.get((request.company, identifier)) for identifier in wanted}
-        return Shelf(
-            {identifier: self.invoices[number] for identifier, number in named.items() if number is not None},
-            frozenset(identifier for identifier in wanted if (request.company, identifier) in self.foreign),
-        )
+        company, registration = request.company, request.registration
+        invoices: dict[Identifier, Invoice] = {}
+        foreign: set[Identifier] = set()
+        for line in registration.lines if registration is not None else ():
+            for identifier in line.identifiers:
+                name = company, identifier
+                number = self.named.get(name)
+                if number is not None:
+                    invoices[identifier] = self.invoices[number]
+                elif name in self.foreign:
+                    foreign.add(identifier)
+        return Shelf(invoices, foreign)
 
     def wallet(self, request: Request) -> Wallet | None:
         """Return the wallet that the request's registration names, if the company has it."""
@@ -103,8 +109,7 @@ class View:
         self.held[name] = replace(self.held[name], is_cancelled=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Value, frozen=True):
     """When a batch is settled, and in which time zone a payment date is a day."""
 
     now: datetime

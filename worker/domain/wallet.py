@@ -1,17 +1,18 @@
 """A wallet as the books hold it, and what its owner's statement of it does. A statement never undoes a payment."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec.structs import replace
 
 from schemas.invalid import InvalidMessageError, invalid
 from schemas.money import to_minor
 from schemas.registration import WalletKind
+from schemas.value import Value
 from schemas.wallet import WalletPut
 from worker.domain.errors import DeadLetterReason, RefusedError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wallet:
+class Wallet(Value, frozen=True, kw_only=True):
     """A row of the wallets. Amounts are minor units of its currency."""
 
     id: int
@@ -34,8 +35,7 @@ class Wallet:
         return replace(self, drawn=self.drawn + amount_minor)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WalletStatement:
+class WalletStatement(Value, frozen=True, kw_only=True):
     """A statement that is to be written down. wallet_id is None for a wallet that is new."""
 
     company: str
