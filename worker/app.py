@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -24,7 +25,14 @@ from worker.domain.errors import DeadlineError, LinkLostError
 from worker.domain.view import Moment
 from worker.health import Health, HealthServer
 from worker.lane import Lane, Processor
-from worker.limits import ANSWER_TIMEOUT_S, BEAT_S, CLOSE_TIMEOUT_S, PENDING_POLL_S, RECONNECT_DELAY_MAX_S
+from worker.limits import (
+    ANSWER_TIMEOUT_S,
+    BEAT_S,
+    CLOSE_TIMEOUT_S,
+    COLLECTION_OBJECTS,
+    PENDING_POLL_S,
+    RECONNECT_DELAY_MAX_S,
+)
 from worker.outage import Backoff
 from worker.pipeline import DeadLetters, Invoices, Registrations
 from worker.relay import Relay
@@ -225,6 +233,9 @@ _LANES = ("registrations", "invoices", "dead-letters")
 
 def run(settings: Settings) -> None:
     """Run a worker in this process until SIGTERM or SIGINT."""
+    # What is loaded stays, and payments leave no cycles behind: to look for some often takes a tenth of the time.
+    gc.freeze()
+    gc.set_threshold(COLLECTION_OBJECTS)
     import uvloop  # noqa: PLC0415 (only a worker needs it, and commands start faster without)
 
     uvloop.run(_run_until_signalled(settings))

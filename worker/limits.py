@@ -20,6 +20,8 @@ REPLIES_TIMEOUT_S = 20.0
 PUBLISH_WINDOW_MESSAGES = 200
 PUBLISH_WINDOW_BYTES_MAX = 1024 * 1024
 """Published and not yet confirmed: so much may stand in the buffers of the socket. One message may be longer."""
+COLLECTION_OBJECTS = 50_000
+"""Made and not freed before Python looks for cycles: some 10 MiB, where its own 700 are not even those of one batch."""
 OUTBOX_BACKLOG_ROWS_MAX = 20_000
 """Outcomes that may wait for the relay before the worker stops booking more."""
 

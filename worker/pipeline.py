@@ -5,6 +5,7 @@ RabbitMQ ── Lane.take ──▶ Registrations.process ─▶ read_request �
                                  └─▶ dead_letter (published, confirmed) ───────────────▶ Lane.acknowledge
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
@@ -196,8 +197,7 @@ async def _resolve(
 
 
 def _count(settlements: Sequence[Settlement]) -> None:
-    for settlement in settlements:
-        if isinstance(settlement, Settled):
-            OUTCOMES.labels(settlement.verdict.status.name).inc()
-        else:
-            REPLAYS.inc()
+    statuses = Counter(settlement.verdict.status for settlement in settlements if isinstance(settlement, Settled))
+    for status, count in statuses.items():
+        OUTCOMES.labels(status.name).inc(count)
+    REPLAYS.inc(len(settlements) - statuses.total())

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import struct
+from collections.abc import Callable
 from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
@@ -19,6 +20,8 @@ class Proxy:
         self._moves = asyncio.Event()
         self._moves.set()
         self._cut_at: bytes | None = None
+        self.on_answer: Callable[[bytes], None] = lambda _: None
+        """Is told what a server says, before it is handed on."""
         self._cuts = 0
 
     async def __aenter__(self) -> Self:
@@ -80,6 +83,8 @@ class Proxy:
     ) -> None:
         while data := await source.read(CHUNK_BYTES):
             await self._moves.wait()
+            if is_answer:
+                self.on_answer(data)
             if is_answer and self._cuts and self._cut_at is not None and self._cut_at in data:
                 self._cuts -= 1
                 break

@@ -19,6 +19,7 @@ UNITS = {
         "MESSAGES",
         "ATTEMPTS",
         "DELIVERIES",
+        "OBJECTS",
         "LETTERS",
         "S",
         "MS",

@@ -1,7 +1,8 @@
 """Rows and values as the statements take them."""
 
-import json
 from collections.abc import Sequence
+
+from schemas.codec import encode
 
 
 def columns(rows: Sequence[Sequence[object]]) -> list[list[object]]:
@@ -11,4 +12,4 @@ def columns(rows: Sequence[Sequence[object]]) -> list[list[object]]:
 
 def document(value: object) -> str:
     """Return the value as a jsonb parameter: nothing is escaped that only a database in UTF8 could read."""
-    return json.dumps(value, ensure_ascii=False)
+    return encode(value).decode()

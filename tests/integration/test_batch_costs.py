@@ -1,0 +1,108 @@
+"""What a batch and its relaying ask of the database, in what can be counted: statements and round trips."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from importlib.resources import files
+
+import asyncpg
+import pytest
+
+from tests.faults.proxy import Proxy
+from tests.integration.audited_books import invoice
+from tests.integration.cancelled_books import pay
+from tests.places import Database
+from tests.site import Site
+from worker.books.companies import put_policy
+from worker.books.ledger import settle_batch
+from worker.books.session import LOOKUPS, Session
+from worker.books.statements import put_invoices
+from worker.broker.connection import connect
+from worker.broker.publisher import Publisher
+from worker.broker.replies import Replies
+from worker.domain.policy import Policy
+from worker.domain.view import Moment
+from worker.limits import RELAY_WINDOW_MESSAGES
+from worker.relay import Relay
+
+ACME = Policy(company="acme", currency="EUR")
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+NAMES = {entry.read_text(): entry.name.removesuffix(".sql") for entry in (files("worker.books") / "queries").iterdir()}
+BATCH = ["find_held", "lock_invoices", "insert_payments", "insert_allocations", "insert_outcomes", "insert_outbox"]
+READY = ord("Z")
+"""The type of the message by which Postgres ends each of its answers."""
+
+
+class Counted:
+    """Notes the statements of a session by way of a proxy, and counts the answers of the server."""
+
+    def __init__(self) -> None:
+        self._statements: list[str] = []
+        self._round_trips = 0
+        self._answers = bytearray()
+
+    @asynccontextmanager
+    async def session(self, database_url: str) -> AsyncIterator[Session]:
+        async with Proxy(f"{database_url}?sslmode=disable") as proxy:
+            proxy.on_answer = self._answer
+            async with Session(proxy.url, "test", settings=LOOKUPS) as session:
+                async with session.connection() as connection:
+                    connection.add_query_logger(self._note)
+                yield session
+
+    async def taken(self) -> tuple[list[str], int]:
+        """Return what has been counted since this was asked last."""
+        await asyncio.sleep(0)  # the driver tells of a statement a turn of the loop later
+        counted = self._statements, self._round_trips
+        self._statements, self._round_trips = [], 0
+        return counted
+
+    def _note(self, record: asyncpg.connection.LoggedQuery) -> None:
+        self._statements.append(NAMES.get(record.query, record.query.partition(" ")[0].rstrip(";")))
+
+    def _answer(self, data: bytes) -> None:
+        """Count the messages that end an answer; each has its type in one byte and then its length in four."""
+        self._answers += data
+        while len(self._answers) >= 5:
+            end = 1 + int.from_bytes(self._answers[1:5])
+            if len(self._answers) < end:
+                break
+            self._round_trips += self._answers[0] == READY
+            del self._answers[:end]
+
+
+@pytest.mark.parametrize("messages", [1, 2, 250])
+async def test_a_batch_of_any_size_takes_eight_round_trips(database: Database, messages: int) -> None:
+    counted = Counted()
+    async with counted.session(database.url) as session:
+        async with session.connection() as connection:
+            await put_policy(connection, ACME)
+        puts = [invoice("acme", f"b{n}", "10.00") for n in range(messages)]
+        await put_invoices(session, [(ACME, put) for _, put in puts], NOW)
+
+        async def settle(batch: str) -> None:
+            requests = [pay(f"{batch} {n}", (f"b{n}", "1.00")) for n in range(messages)]
+            await settle_batch(session, requests, {"acme": ACME}, Moment(NOW))
+
+        await settle("prepares the statements")
+        await counted.taken()
+        await settle("counts")
+        assert await counted.taken() == (["BEGIN", *BATCH, "COMMIT"], 8)
+
+
+async def test_a_window_of_the_relay_takes_four_round_trips(site: Site) -> None:
+    counted = Counted()
+    async with counted.session(site.database_url) as session, await connect(site.amqp_url, "test") as connection:
+        await put_invoices(session, [(ACME, invoice("acme", "1234567", "710.00")[1])], NOW)
+        for batch in ("prepares the statements", "counts"):
+            requests = [pay(f"{batch} {n}", ("1234567", "1.00")) for n in range(RELAY_WINDOW_MESSAGES)]
+            await settle_batch(session, requests, {"acme": ACME}, Moment(NOW))
+            await counted.taken()
+            relay = Relay(session, Replies(site.amqp_url, "test"))
+            relay.end()
+            await relay.run(Publisher(connection))
+        window, look = ["BEGIN", "take_outbox", "delete_outbox", "COMMIT"], ["BEGIN", "take_outbox", "COMMIT"]
+        assert await counted.taken() == (window + look, 7)
+    events = await site.events(2 * RELAY_WINDOW_MESSAGES)
+    assert len({event.message.message_id for event in events}) == 2 * RELAY_WINDOW_MESSAGES
