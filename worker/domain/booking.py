@@ -70,10 +70,9 @@ def book(registration: Registration, invoices: Sequence[Invoice], policy: Policy
     lines = []
     for line, found, amount in zip(registration.lines, invoices, amounts, strict=True):
         invoice = current[found.id]
-        allocation = allocate(min(amount, payable(invoice)), invoice.open, order)
-        lines.append(
-            LineVerdict(line=line, invoice=invoice, amount_minor=amount, before=invoice.open, allocation=allocation)
-        )
+        before = invoice.open
+        allocation = allocate(min(amount, payable(invoice)), before, order)
+        lines.append(LineVerdict(line=line, invoice=invoice, amount_minor=amount, before=before, allocation=allocation))
         if len(invoices) > 1:
             current[found.id] = invoice.booked(allocation)
     return _write_off_remainders(lines, registration, policy)

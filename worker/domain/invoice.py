@@ -35,7 +35,7 @@ class Invoice(Value, frozen=True, kw_only=True):
     @property
     def state(self) -> InvoiceState:
         """CANCELLED and CLOSED as stated; CLOSED also where nothing is open."""
-        if self.stated_state == "OPEN" and self.open.total == 0:
+        if self.stated_state == "OPEN" and self.allocated == self.stated:
             return "CLOSED"
         return self.stated_state
 
