@@ -1,0 +1,111 @@
+"""How long it takes from publish to outcome: at a rate that the worker keeps up with, and when it is idle."""
+
+import asyncio
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from aio_pika.abc import AbstractConnection
+
+from schemas.catalog import REGISTRATIONS_QUEUE
+from tests.benchmarks.accounting import cpu_us_each
+from tests.benchmarks.contestants import WORKER
+from tests.benchmarks.crew import Crew, environment
+from tests.benchmarks.ledger import open_ledger
+from tests.benchmarks.stage import Stage
+from tests.benchmarks.trial import TrialError
+from worker.broker.connection import connect
+from worker.broker.topology import declare
+
+READY_S = 60.0
+POLL_S = 0.05
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds from publish to outcome: at the rate, and of single messages on an idle worker.
+
+    CPU in microseconds a payment, of program, postgres, rabbitmq, and of the prober, which shares their cores.
+    """
+
+    per_s: float
+    median_ms: float
+    p99_ms: float
+    max_ms: float
+    idle_median_ms: float
+    idle_p99_ms: float
+    cpu_us: dict[str, float]
+
+    def row(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def measure(stage: Stage, per_s: float, seconds: float, singles: int) -> Latency:
+    """Have payments published at that rate, and then one by one. Raises TrialError."""
+    with stage.place("worker") as place:
+        surroundings = environment(place.vhost, place.database_url)
+        asyncio.run(_prepare(place.vhost.amqp_url))
+        with Crew(WORKER, surroundings) as crew:
+            asyncio.run(_await_consumer(place.vhost.amqp_url, crew))
+            used_before = stage.accounts.cpu_s(crew.pids)
+            asked = map(str, (per_s, seconds, singles, stage.invoices))
+            done = subprocess.run(
+                [sys.executable, "-m", "tests.benchmarks.prober", *asked],
+                env=surroundings,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            used = stage.accounts.cpu_s(crew.pids)
+        if done.returncode != 0:
+            raise TrialError(f"latency: {done.stderr.strip()}")
+    said = json.loads(done.stdout)
+    loaded, idle = said["loaded"], said["idle"]
+    count = len(loaded) + len(idle)
+    return Latency(
+        round(per_s, 1),
+        round(statistics.median(loaded), 2),
+        round(percentile(loaded, 99), 2),
+        round(max(loaded), 2),
+        round(statistics.median(idle), 2),
+        round(percentile(idle, 99), 2),
+        {**cpu_us_each(used_before, used, count), "prober": round(said["cpu_s"] / count * 1e6, 1)},
+    )
+
+
+def percentile(values: Sequence[float], percent: int) -> float:
+    return sorted(values)[min(len(values) * percent // 100, len(values) - 1)]
+
+
+async def _prepare(amqp_url: str) -> None:
+    connection = await connect(amqp_url, "benchmark")
+    try:
+        await declare(connection)
+        await open_ledger(connection)
+    finally:
+        await connection.close()
+
+
+async def _await_consumer(amqp_url: str, crew: Crew) -> None:
+    """Wait until the worker takes payments."""
+    connection = await connect(amqp_url, "benchmark")
+    until = time.monotonic() + READY_S
+    try:
+        while not await _consumers(connection):
+            if crew.has_ended or time.monotonic() > until:
+                raise TrialError(f"the worker takes no payments; what it said last:\n{crew.log_tail()}")
+            await asyncio.sleep(POLL_S)
+    finally:
+        await connection.close()
+
+
+async def _consumers(connection: AbstractConnection) -> int:
+    channel = await connection.channel()
+    queue = await channel.declare_queue(REGISTRATIONS_QUEUE, passive=True)
+    await channel.close()
+    return queue.declaration_result.consumer_count or 0

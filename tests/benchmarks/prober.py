@@ -1,0 +1,107 @@
+"""Publishes payments at a steady rate and notes when each outcome arrives. In a process of its own, not to slow others.
+
+python -m tests.benchmarks.prober PER_S SECONDS SINGLES INVOICES: prints as JSON how long each took, in milliseconds.
+"""
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+
+import uvloop
+
+from tests.benchmarks.ledger import ACKNOWLEDGED_TOGETHER, PREFETCH_MESSAGES, QUEUE
+from tests.benchmarks.payments import Load, as_published
+from worker.broker.channel import Channel, Publication, open_channel
+from worker.broker.connection import connect
+from worker.broker.delivery import Delivery
+
+TICK_S = 0.001
+WARM_UP_S = 1.0
+PAUSE_S = 0.02
+"""Between two single messages: the worker has nothing left to do."""
+ARRIVAL_S = 60.0
+
+
+class Prober:
+    """Knows of each key when it was published, and how long its outcome took from then on."""
+
+    def __init__(self, publishing: Channel, consuming: Channel) -> None:
+        self._publishing = publishing
+        self._consuming = consuming
+        self._published_at: dict[str, float] = {}
+        self._took_ms: dict[str, float] = {}
+        self._arrived = asyncio.Event()
+
+    async def listen(self) -> None:
+        await self._consuming.consume(QUEUE, PREFETCH_MESSAGES, self._take)
+
+    async def steadily(self, load: Load, per_s: float) -> list[float]:
+        """Publish the payments one by one at that rate, and return how long each took."""
+        publishing: set[asyncio.Task[object]] = set()
+        made = publications(load)
+        began, published = time.perf_counter(), 0
+        while published < load.messages:
+            due = min(int((time.perf_counter() - began) * per_s) + 1, load.messages)
+            if due > published:
+                task: asyncio.Task[object] = asyncio.create_task(self._publish(made[published:due]))
+                publishing.add(task)
+                task.add_done_callback(publishing.discard)
+                published = due
+            await asyncio.sleep(TICK_S)
+        return await self._times(load)
+
+    async def singly(self, load: Load) -> list[float]:
+        """Publish each payment when the one before it has been answered, and return how long each took."""
+        for number, publication in enumerate(publications(load), start=1):
+            await self._publish([publication])
+            await self._times(load, number)
+            await asyncio.sleep(PAUSE_S)
+        return await self._times(load)
+
+    async def _publish(self, due: Sequence[Publication]) -> None:
+        now = time.perf_counter()
+        self._published_at.update({str(each.properties.message_id): now for each in due})
+        await self._publishing.publish(due)
+
+    async def _times(self, load: Load, count: int | None = None) -> list[float]:
+        """Return how long the first so many took, once all of them have arrived."""
+        keys = [load.key(number) for number in range(load.messages if count is None else count)]
+        async with asyncio.timeout(ARRIVAL_S):
+            while not all(key in self._took_ms for key in reversed(keys)):
+                self._arrived.clear()
+                await self._arrived.wait()
+        return [self._took_ms[key] for key in keys]
+
+    def _take(self, delivery: Delivery) -> None:
+        key = str(delivery.headers["idempotency-key"])
+        self._took_ms[key] = (time.perf_counter() - self._published_at[key]) * 1000
+        if delivery.tag % ACKNOWLEDGED_TOGETHER == 0:
+            self._consuming.acknowledge(delivery.tag)
+        self._arrived.set()
+
+
+def publications(load: Load) -> list[Publication]:
+    return [as_published(load.key(number), load.payment(number)) for number in range(load.messages)]
+
+
+async def main(per_s: float, seconds: float, singles: int, invoices: int) -> None:
+    url = os.environ["PAYMENT_WORKER_AMQP_URL"]
+    publishing, consuming = await connect(url, "publishes"), await connect(url, "consumes")
+    try:
+        prober = Prober(await open_channel(publishing), await open_channel(consuming))
+        await prober.listen()
+        await prober.steadily(Load(int(per_s * WARM_UP_S), invoices, mark="w"), per_s)
+        began_s = time.process_time()
+        loaded = await prober.steadily(Load(int(per_s * seconds), invoices, mark="l"), per_s)
+        idle = await prober.singly(Load(singles, invoices, mark="s"))
+    finally:
+        await publishing.close()
+        await consuming.close()
+    print(json.dumps({"loaded": loaded, "idle": idle, "cpu_s": time.process_time() - began_s}))
+
+
+if __name__ == "__main__":
+    uvloop.run(main(float(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])))

@@ -1,0 +1,257 @@
+"""The benchmark's own machinery, on a few messages: that it counts right, and that its report can be read."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import asyncpg
+import pytest
+
+from deploy.dependencies.lock import read_lock
+from deploy.servers import Servers
+from tests.benchmarks import report
+from tests.benchmarks.alone import IN_BATCHES, run_alone
+from tests.benchmarks.books import Totals, complaints
+from tests.benchmarks.contestants import AIO_PIKA, RELAY, WORKER, Contestant
+from tests.benchmarks.growth.filled import open_filled
+from tests.benchmarks.growth.long_runs import steady
+from tests.benchmarks.latency import measure
+from tests.benchmarks.payments import Load
+from tests.benchmarks.peers.environment import LOCK
+from tests.benchmarks.stage import Stage, open_stage
+from tests.benchmarks.standings import wrongs
+from tests.benchmarks.trial import run
+from worker.books.audit import audit
+from worker.books.session import Session
+
+INVOICES = 7
+EMPTY = Totals(0, 0, 0, 0)
+PEER_HERE = replace(AIO_PIKA, command=(sys.executable, *AIO_PIKA.command[1:]))
+"""The one peer that needs no more packages than the worker."""
+TWICE = """
+import asyncio
+from tests.benchmarks.limits import bare_relay
+copy_of = bare_relay.copy_of
+def twice(message):
+    copy = copy_of(message)
+    copy.message_id = "000000000k" if message.message_id.startswith("000611953") else copy.message_id
+    return copy
+bare_relay.copy_of = twice
+asyncio.run(bare_relay.main())
+"""
+
+
+@pytest.fixture(scope="module")
+def stage(servers: Servers) -> Iterator[Stage]:
+    with open_stage(servers, INVOICES) as stage:
+        yield stage
+
+
+@pytest.mark.parametrize("contestant", [WORKER, PEER_HERE, RELAY], ids=lambda each: each.name)
+def test_each_payment_is_counted_once(stage: Stage, contestant: Contestant) -> None:
+    result = run(stage, contestant, Load(600, INVOICES))
+
+    assert (result.lost, result.doubled, result.wrong) == (0, 0, [])
+    assert result.per_s > 0
+    assert result.peak_mib > 0
+    assert "program" in result.cpu_us
+
+
+def test_repeated_payments_are_told_as_often_as_they_came_and_booked_once(stage: Stage) -> None:
+    load = Load(200, INVOICES, repeat_every=5)
+
+    result = run(stage, WORKER, load)
+
+    assert (len(load.expected()), load.expected().total()) == (160, 200)
+    assert (result.lost, result.doubled, result.wrong) == (0, 0, [])
+
+
+def test_what_is_killed_is_started_again_and_loses_nothing(stage: Stage) -> None:
+    result = run(stage, RELAY, Load(2_000, INVOICES), kills=1)
+
+    assert result.kills == 1
+    assert (result.lost, result.wrong) == (0, [])
+
+
+def test_an_outcome_that_is_missing_and_one_that_came_twice_are_told(stage: Stage) -> None:
+    result = run(stage, replace(RELAY, command=(sys.executable, "-c", TWICE)), Load(200, INVOICES))
+
+    assert (result.lost, result.doubled) == (1, 1)
+
+
+def test_books_that_do_not_add_up_are_told(stage: Stage) -> None:
+    with stage.place("worker") as place:
+        run(stage, WORKER, Load(100, INVOICES), database_url=place.database_url)
+        assert asyncio.run(complaints(place.database_url, EMPTY, 100)) == []
+
+        asyncio.run(execute(place.database_url, "UPDATE invoices SET capital_allocated = 1 WHERE id = 1"))
+        told = asyncio.run(complaints(place.database_url, EMPTY, 101))
+
+    assert any("payments: 100 instead of 101" in text for text in told)
+    assert any("1 invoices disagree" in text for text in told)
+
+
+async def execute(database_url: str, statement: str) -> None:
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def test_the_database_alone_books_all(stage: Stage) -> None:
+    result = run_alone(stage, IN_BATCHES, Load(300, INVOICES))
+
+    assert result.wrong == []
+    assert result.messages > 300  # and a batch to warm up
+    assert result.per_s > 0
+
+
+def test_the_peers_are_pinned_with_hashes_and_share_the_projects_versions() -> None:
+    pins, wrong = read_lock(LOCK)
+    project, _ = read_lock(report.ROOT / "requirements.lock")
+
+    assert wrong == []
+    assert {"faststream", "dramatiq", "psycopg", "pika"} <= pins.keys()
+    shared = pins.keys() & project.keys()
+    assert "aio-pika" in shared
+    assert {name: pins[name].version for name in shared} == {name: project[name].version for name in shared}
+
+
+def test_latency_is_measured_of_each_message(stage: Stage) -> None:
+    latency = measure(stage, per_s=100, seconds=0.5, singles=3)
+
+    assert 0 < latency.median_ms <= latency.p99_ms <= latency.max_ms
+    assert 0 < latency.idle_median_ms <= latency.idle_p99_ms
+
+
+def test_filled_books_are_as_the_worker_would_have_filled_them(stage: Stage) -> None:
+    async def audited(database_url: str) -> Any:
+        async with Session(database_url, "audit") as session:
+            return await audit(session)
+
+    with open_filled(stage.servers) as filled:
+        filled.grow(3)
+        filled.grow(8)
+        result = run(stage, WORKER, Load(50, filled.invoices), database_url=filled.url)
+        books = asyncio.run(audited(filled.url))
+
+    assert (result.lost, result.doubled, result.wrong) == (0, 0, [])
+    assert dict(books.found) == {}
+    assert (books.counts["payments"], books.counts["invoices"], books.counts["outcomes"]) == (90, 8, 90)
+
+
+def test_a_steady_run_is_sampled_until_nothing_waits(stage: Stage) -> None:
+    figures = steady(stage, minutes=0.02, per_s=100, sample_s=0.2)
+
+    assert figures["wrong"] == []
+    assert figures["messages"] == 120
+    assert figures["samples"][-1]["payments"] == 120
+    assert (figures["samples"][-1]["ready"], figures["samples"][-1]["outbox_rows"]) == (0, 0)
+
+
+SURROUNDINGS = {
+    "date": "2026-01-02T03:04:05+00:00",
+    "machine": "a processor, 2 cores",
+    "servers": "native",
+    "versions": {"Python": "3.11", "PostgreSQL": "15"},
+}
+
+
+def row(contestant: str, per_s: float, **changes: Any) -> dict[str, Any]:
+    cpu_us = {"program": 100.0, "postgres": 20.0, "rabbitmq": 30.0}
+    said = {"contestant": contestant, "messages": 1000, "per_s": per_s, "cpu_us": cpu_us, "peak_mib": 61.0}
+    return said | {"lost": 0, "doubled": 0, "wrong": [], "kills": 0} | changes
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    rounds = [("payment-worker", 6000.0), ("FastStream", 1000.0), ("payment-worker", 8000.0), ("FastStream", 1000.0)]
+    killed = [row("payment-worker", 0, kills=3, doubled=7), row("FastStream", 0, kills=3, doubled=9, lost=2)]
+    peers = SURROUNDINGS | {
+        "what": {"payment-worker": "one process", "FastStream": "asyncpg"},
+        "limits": [],
+        "results": [*(row(*each) for each in rounds), *killed],
+        "latencies": [
+            {"per_s": 3500, "median_ms": 9.04, "p99_ms": 40, "max_ms": 50, "idle_median_ms": 5, "idle_p99_ms": 7}
+            | {"cpu_us": {"program": 200, "postgres": 90, "rabbitmq": 150, "prober": 80}}
+        ],
+    }
+    sample = {"at_s": 60.0, "payments": 500_000, "ready": 5, "outbox_rows": 200, "outbox_dead_tuples": 9}
+    sample |= {"dead_tuples": 99, "outbox_mib": 0.5, "resident_mib": 62.0}
+    sizes = {"payments": 5_000_000, "invoices": 1_000_000, "changed": [row("w", 900)], "base": [row("w", 1000)]}
+    growth = {
+        "books": SURROUNDINGS | {"goal": 0.85, "sizes": [sizes]},
+        "backlog": SURROUNDINGS
+        | {"messages": 1_000_000, "per_s": 4000.0, "peak_mib": 63.0, "wrong": [], "samples": [sample, sample]},
+    }
+    (tmp_path / report.PEERS_JSON).write_text(json.dumps(peers))
+    (tmp_path / report.GROWTH_JSON).write_text(json.dumps(growth))
+    return tmp_path
+
+
+def test_the_report_says_medians_ratios_and_who_loses(results: Path) -> None:
+    text = report.markdown(results)
+
+    assert "| FastStream: asyncpg | 1,000 (1,000–1,000) | 7.00 (6.00–8.00) | 100 + 20 + 30 | 61 | 2 / 9 |" in text
+    assert "| payment-worker: one process | 7,000 (6,000–8,000) | 1 | 100 + 20 + 30 | 61 | 0 / 7 |" in text
+    assert "at 3,500 payments/s, half of the top rate, median | 9.0 ms (9.0–9.0) | under 15 ms |" in text
+    assert "| CPU µs a payment meanwhile | 200 + 90 + 150 + 80 (who measures) |" in text
+    assert "5,000,000 payments and 1,000,000 invoices in the books, beside empty books | 900 (900–900)" in text
+    assert "| 0.90 (0.90–0.90) | 0.85 |" in text
+    assert "memory 62 MiB in the first quarter, 62 in the last, at most 63" in text
+    assert "2026-01-02, a processor, 2 cores, native servers; Python 3.11, PostgreSQL 15." in text
+
+
+def test_what_is_wrong_is_told_and_what_a_killed_peer_loses_is_a_result() -> None:
+    results = [
+        row("FastStream", 0, kills=3, lost=2),
+        row("payment-worker", 0, kills=3, doubled=9),
+        row("payment-worker", 0, kills=3, lost=1),
+        row("payment-worker", 10, doubled=1),
+        row("dramatiq", 10, wrong=["payments: 1 instead of 2"]),
+    ]
+
+    assert wrongs({"results": results}) == [
+        "dramatiq: payments: 1 instead of 2",
+        "payment-worker: 1 outcomes lost, 0 told again, 3 kills",
+        "payment-worker: 0 outcomes lost, 1 told again, 0 kills",
+    ]
+
+
+def test_the_pictures_are_drawn_and_name_what_they_show(results: Path) -> None:
+    report.markdown(results)
+
+    for name in ("peers.svg", "growth-throughput.svg", "growth-memory.svg"):
+        assert ET.parse(results / name).getroot().tag.endswith("svg")  # noqa: S314 (our own)
+    peers = (results / "peers.svg").read_text()
+    assert peers.index("payment-worker") < peers.index("FastStream")
+    assert "7,000" in peers
+
+
+def test_the_report_replaces_what_stands_between_its_markers_and_nothing_else(results: Path) -> None:
+    readme = results / "README.md"
+    readme.write_text("before\n<!-- benchmark -->\nwhat was there\n<!-- /benchmark -->\nafter\n")
+
+    for _ in range(2):
+        report.main(["--results", str(results), "--readme", str(readme)])
+
+    text = readme.read_text()
+    assert text.startswith("before\n<!-- benchmark -->\n![")
+    assert text.endswith("<!-- /benchmark -->\nafter\n")
+    assert "what was there" not in text
+    assert text.count("| FastStream") == 1
+
+
+def test_a_file_without_markers_is_left_alone(results: Path) -> None:
+    readme = results / "README.md"
+    readme.write_text("before\n")
+
+    with pytest.raises(ValueError, match="lacks"):
+        report.main(["--results", str(results), "--readme", str(readme)])
+    assert readme.read_text() == "before\n"
