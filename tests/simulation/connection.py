@@ -137,6 +137,8 @@ class SimulatedConnection:
             await self._meet(fault)
             answer = await self._run(effect)
         except asyncpg.PostgresError:
+            if name == "COMMIT" and not self._is_closed:
+                await self._run(lambda: self._end(self.server.roll_back))  # one that fails ends its transaction too
             self._has_failed = self._is_in_transaction
             raise
         if fault is Fault.KILL_AFTER:
