@@ -38,10 +38,13 @@ class Relay:
         self.is_waiting = False
         """True while a server is away."""
 
-    async def written(self, rows: int) -> None:
-        """Say that so many rows have been written to the outbox; return once there is room for more."""
+    def note_written(self, rows: int) -> None:
+        """Take note that so many rows have been written to the outbox."""
         self._backlog_rows += rows
         self._woken.set()
+
+    async def has_room(self) -> None:
+        """Return once there is room for more."""
         while self.is_full:
             self._caught_up.clear()
             await self._caught_up.wait()

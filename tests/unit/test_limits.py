@@ -20,6 +20,7 @@ UNITS = {
         "ATTEMPTS",
         "DELIVERIES",
         "OBJECTS",
+        "PARTS",
         "LETTERS",
         "S",
         "MS",

@@ -1,0 +1,72 @@
+"""A batch in parts that overlap: what comes of it is what would come of one message after the other."""
+
+import pytest
+
+from tests.integration.dialects import CANCEL
+from tests.site import ROPO, Site
+
+MESSAGES = 96
+BATCH = 32
+"""So that its parts have sixteen messages."""
+FAILING = """
+CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$;
+CREATE TRIGGER fail BEFORE INSERT ON payments FOR EACH ROW WHEN (NEW.idempotency_key = 'failing')
+    EXECUTE FUNCTION fail();
+"""
+
+
+async def test_payments_of_one_invoice_are_booked_in_the_order_in_which_they_came(site: Site) -> None:
+    await site.policy("acme", overpayment="reject")
+    await put_by(site, f"{MESSAGES // 2}.00")
+    for number in range(MESSAGES):
+        await site.pay({"amount": "1.00"}, key=f"k{number}")
+    async with site.worker(batch_messages=BATCH):
+        events = [event.body for event in await site.events(MESSAGES)]
+    assert [event["idempotency_key"] for event in events] == [f"k{number}" for number in range(MESSAGES)]
+    assert [event["status"] == "OHISPAY" for event in events] == [n < MESSAGES // 2 for n in range(MESSAGES)]
+    left = [event["capitalafter"] for event in events[: MESSAGES // 2]]
+    assert left == [f"{MESSAGES // 2 - number}.00" for number in range(1, MESSAGES // 2 + 1)]
+
+
+@pytest.mark.parametrize("apart", [1, 8, 16])
+async def test_a_payment_its_duplicate_and_its_cancellation_are_answered_in_their_order(site: Site, apart: int) -> None:
+    """Wherever the parts are cut: side by side, in neighbouring parts, and with a part between them."""
+    await put_by(site, "710.00")
+    names = {10: "paid", 10 + apart: "again", 10 + 2 * apart: "cancelled", 10 + 3 * apart: "once more"}
+    for number in range(MESSAGES):
+        match names.get(number):
+            case "paid" | "again" | "once more":
+                await site.pay({"amount": "10.00"}, key="paid")
+            case "cancelled":
+                await site.publish("registration", {"payment": "paid"}, key="cancel", type=CANCEL)
+            case _:
+                await site.pay({"amount": "1.00"}, key=f"k{number}")
+    async with site.worker(batch_messages=BATCH):
+        events = await site.events(MESSAGES)
+    about = [event for event in events if event.body["idempotency_key"] in {"paid", "cancel"}]
+    told = [(event.body["idempotency_key"], event.body["status"], event.replayed) for event in about]
+    assert told == [
+        ("paid", "OHISPAY", False),
+        ("paid", "OHISPAY", True),
+        ("cancel", "CANCELLED", False),
+        ("paid", "OHISPAY", True),
+    ]
+
+
+async def test_what_is_done_of_a_batch_is_not_done_again_where_the_rest_of_it_fails(site: Site) -> None:
+    await put_by(site, "710.00")
+    await site.database.execute(FAILING)
+    for number in range(MESSAGES):
+        # In the second part of the batch that begins with the 63rd, after batches of 1, 2, 4, 8, 16 and 32.
+        await site.pay({"amount": "1.00"}, key="failing" if number == 83 else f"k{number}")
+    async with site.worker(batch_messages=BATCH):
+        events = await site.events(MESSAGES - 1)
+    assert not any(event.replayed for event in events)
+    assert len({event.body["idempotency_key"] for event in events}) == MESSAGES - 1
+    assert await site.database.fetchval("SELECT count(*) FROM payments") == MESSAGES - 1
+
+
+async def put_by(site: Site, capital: str) -> None:
+    """State the invoice by a worker that has ended before the payments come."""
+    async with site.worker():
+        await site.put(capital=capital, billcode=ROPO["billcode"])
