@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import gc
-import math
 import os
 import signal
 import socket
@@ -28,7 +27,6 @@ from worker.health import Health, HealthServer
 from worker.lane import Lane, Processor
 from worker.limits import (
     ANSWER_TIMEOUT_S,
-    BATCH_PARTS,
     BEAT_S,
     CLOSE_TIMEOUT_S,
     COLLECTION_OBJECTS,
@@ -53,7 +51,7 @@ class App:
         self._health = Health(waiting_for=self.waiting_for)
         self._lanes: list[Lane] = []
         dsn = settings.database_url.get_secret_value()
-        self._sessions = {name: Session(dsn, name, ANSWER_TIMEOUT_S, LOOKUPS) for name in _SESSIONS}
+        self._sessions = {name: Session(dsn, name, ANSWER_TIMEOUT_S, LOOKUPS) for name in (*_LANES, "relay", "pending")}
         self._sessions["audit"] = Session(dsn, "audit", ANSWER_TIMEOUT_S)
         self._replies = Replies(settings.amqp_url.get_secret_value(), "payment-worker replies")
         self._relay = Relay(self._sessions["relay"], self._replies)
@@ -173,18 +171,14 @@ class App:
 
     def _processors(self) -> tuple[Processor, Processor, Processor]:
         return (
-            self._registrations("registrations", "ahead"),
+            Registrations(self._sessions["registrations"], self._relay, self._clock),
             Invoices(self._sessions["invoices"], self._clock),
             DeadLetters(self._sessions["dead-letters"]),
         )
 
-    def _registrations(self, first: str, second: str) -> Registrations:
-        part_messages = math.ceil(self._settings.batch_messages / BATCH_PARTS)
-        return Registrations((self._sessions[first], self._sessions[second]), self._relay, self._clock, part_messages)
-
     async def _reconsider(self) -> None:
         """Look again at undone payments, on a session of its own."""
-        registrations = self._registrations("pending", "pending")
+        registrations = Registrations(self._sessions["pending"], self._relay, self._clock)
         backoff = Backoff()
         while True:
             try:
@@ -235,7 +229,6 @@ class App:
 
 _QUEUES = (REGISTRATIONS_QUEUE, INVOICES_QUEUE, DEAD_LETTERS_QUEUE)
 _LANES = ("registrations", "invoices", "dead-letters")
-_SESSIONS = (*_LANES, "ahead", "relay", "pending")
 
 
 def run(settings: Settings) -> None:

@@ -20,14 +20,14 @@ from worker.domain.errors import (
 )
 from worker.limits import BATCH_MESSAGES_MAX, IMMEDIATE_ATTEMPTS_MAX
 from worker.outage import Backoff
-from worker.pipeline import Divert, Done
+from worker.pipeline import Divert
 from worker.telemetry import BATCH_MESSAGES, BATCH_SECONDS, DEAD_LETTERS, DELIVERIES, OUTAGES, RETRIES, log, named
 
 
 class Processor(Protocol):
     """What a lane does with a batch: all of it, or raise and have done nothing that a second time would double."""
 
-    async def process(self, batch: Sequence[Delivery], divert: Divert, done: Done, /) -> None: ...
+    async def process(self, batch: Sequence[Delivery], divert: Divert, /) -> None: ...
 
 
 class Lane:
@@ -54,8 +54,8 @@ class Lane:
         self._batch_messages_max = batch_messages_max
         self._batch_messages = 1
         self._gone: set[int] = set()
-        """Tags of what is taken and is done, or went to a retry queue or the dead letters: it does not go a second time
-        where the rest of its batch has to wait for a server, or fails."""
+        """Tags of what is taken and already went to a retry queue or the dead letters: it does not go a second time
+        where the rest of its batch has to wait for a server."""
         self._backoff = Backoff()
         self.is_paused = False
 
@@ -129,9 +129,6 @@ class Lane:
             await self._process(batch[:middle])
             await self._process(batch[middle:])
 
-    def _note_gone(self, deliveries: Sequence[Delivery]) -> None:
-        self._gone.update(delivery.tag for delivery in deliveries)
-
     def _left(self, batch: Sequence[Delivery]) -> list[Delivery]:
         return [delivery for delivery in batch if delivery.tag not in self._gone]
 
@@ -142,7 +139,7 @@ class Lane:
         """
         for attempt in range(1, IMMEDIATE_ATTEMPTS_MAX + 1):
             try:
-                await self._processor.process(self._left(batch), self._divert, self._note_gone)
+                await self._processor.process(self._left(batch), self._divert)
             except ContendedError as error:
                 if attempt == IMMEDIATE_ATTEMPTS_MAX or (isinstance(error, LockTimeoutError) and len(batch) > 1):
                     raise
@@ -154,7 +151,7 @@ class Lane:
         log.error("message failed", queue=self._intake.queue, attempts=delivery.attempts, error=named(error))
         is_permanent = isinstance(error, PermanentError)
         if not is_permanent and await retry_later(self._publisher, delivery):
-            self._note_gone([delivery])
+            self._gone.add(delivery.tag)
             RETRIES.labels(self._intake.queue).inc()
             return
         text = f"failed in an unexpected way ({named(error)}) at attempt {delivery.attempts + 1}"
@@ -164,4 +161,4 @@ class Lane:
     async def _divert(self, delivery: Delivery, refusal: RefusedError) -> None:
         if not await dead_letter(self._publisher, delivery, refusal):
             await self._intake.reject(delivery)
-        self._note_gone([delivery])
+        self._gone.add(delivery.tag)

@@ -3,14 +3,11 @@
 What comes from outside is limited in schemas/limits.py.
 """
 
-BATCH_MESSAGES_MAX = 500
-"""Messages taken and acknowledged together."""
-BATCH_PARTS = 2
-"""Of a full batch, each settled in a transaction of its own, the second while the first waits for the database. Less
-than 250 messages in one cost more each; more parts gain nothing."""
+BATCH_MESSAGES_MAX = 250
+"""Messages settled in one transaction. The database alone gains nothing above 100 to 250."""
 BATCH_BYTES_MAX = 256 * 1024
 """Bodies of a batch together. What long messages ask for takes a second or two, and the heartbeat waits for it."""
-PREFETCH_MESSAGES = 1_000
+PREFETCH_MESSAGES = 500
 """Deliveries a lane holds unacknowledged: one batch at work and one ready."""
 PREFETCH_MESSAGES_MAX = 2_000
 """What a quorum queue allows."""

@@ -5,7 +5,6 @@ RabbitMQ ── Lane.take ──▶ Registrations.process ─▶ read_request �
                                  └─▶ dead_letter (published, confirmed) ───────────────▶ Lane.acknowledge
 """
 
-import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
@@ -32,7 +31,6 @@ from worker.domain.view import Moment
 from worker.limits import PENDING_ROWS_MAX
 from worker.relay import Relay
 from worker.telemetry import DEAD_LETTERS, OUTCOMES, REPLAYS, log, named
-from worker.turns import Turn, in_turn
 
 Read = TypeVar("Read")
 Clock = Callable[[], Moment]
@@ -44,51 +42,49 @@ class Divert(Protocol):
     async def __call__(self, delivery: Delivery, refusal: RefusedError) -> None: ...
 
 
-Done = Callable[[Sequence[Delivery]], None]
-"""Is told of a part of a batch that is done, and not to be processed again whatever becomes of the rest."""
-
-
 class Registrations:
-    """payments.registrations: read, settle a part of the batch in one transaction, let the relay tell.
+    """payments.registrations: read, settle in one transaction, let the relay tell."""
 
-    Two parts are at work at once, each on a session of its own, and take effect in their order.
-    """
-
-    def __init__(self, sessions: tuple[Session, Session], relay: Relay, clock: Clock, part_messages: int) -> None:
-        self._sessions = sessions
+    def __init__(self, session: Session, relay: Relay, clock: Clock) -> None:
+        self._session = session
         self._relay = relay
         self._clock = clock
-        self._part_messages = part_messages
 
-    async def process(self, batch: Sequence[Delivery], divert: Divert, done: Done) -> None:
-        """Process the batch whole or raise; after a raise nothing of it counts as done but what has been said to be."""
+    async def process(self, batch: Sequence[Delivery], divert: Divert) -> None:
+        """Process the batch whole or raise; after a raise nothing of it counts as done."""
         messages = [delivery.message() for delivery in batch]
-        policies = await _policies(self._sessions[0], messages)
+        policies = await _policies(self._session, messages)
         moment = self._clock()
-
-        async def process_part(turn: Turn) -> None:
-            session = self._sessions[turn.number % len(self._sessions)]
-            within = slice(turn.number * self._part_messages, (turn.number + 1) * self._part_messages)
-            part = batch[within]
-            requests, refused = _read(part, messages[within], policies, moment)
-            await turn.take(_names(requests))
-            await self._settle(session, requests, policies, moment, turn)
-            await turn.come()
-            await _divert_all(refused, divert)
-            await _resolve(session, part, refused)
-            done(part)
-
-        await in_turn(math.ceil(len(batch) / self._part_messages), process_part)
+        refused: list[tuple[Delivery, RefusedError]] = []
+        requests: list[Request] = []
+        for delivery, message in zip(batch, messages, strict=True):
+            try:
+                request = read_request(message, policies.get(message.company), moment.today)
+            except RefusedError as refusal:
+                refused.append((delivery, refusal))
+                continue
+            requests.append(request)
+            if request.unknown_fields:
+                log.debug(
+                    "unknown fields",
+                    source=request.source.message_type,
+                    fields=request.unknown_fields[:FIELD_ERRORS_MAX],
+                )
+            if request.errors:
+                text = "; ".join(f"{error['field']} {error['message']}" for error in request.errors)
+                refused.append((delivery, RefusedError(DeadLetterReason.INVALID, text, request.errors)))
+        await self._settle(requests, policies, moment)
+        await _divert_all(refused, divert)
+        await _resolve(self._session, batch, refused)
 
     async def reconsider(self) -> int:
         """Look again at undone payments whose time has come; return how many there were."""
         moment = self._clock()
-        session, _ = self._sessions
-        async with session.transaction() as connection:
+        async with self._session.transaction() as connection:
             pending = await take_pending(connection, moment.now, PENDING_ROWS_MAX)
         if not pending:
             return 0
-        policies = await _policies(session, [message for message, _ in pending])
+        policies = await _policies(self._session, [message for message, _ in pending])
         requests: list[Request] = []
         for message, fingerprint in pending:
             try:
@@ -102,7 +98,7 @@ class Registrations:
     async def _settle_apart(self, requests: Sequence[Request], policies: dict[str, Policy], moment: Moment) -> None:
         """Settle the requests; one that fails stays undone until its next time, and hurts no other."""
         try:
-            await self._settle(self._sessions[0], requests, policies, moment)
+            await self._settle(requests, policies, moment)
         except UnavailableError:
             raise
         except Exception as error:  # noqa: BLE001 (whatever it is, it is one payment's)
@@ -113,50 +109,11 @@ class Registrations:
             await self._settle_apart(requests[:middle], policies, moment)
             await self._settle_apart(requests[middle:], policies, moment)
 
-    async def _settle(
-        self,
-        session: Session,
-        requests: Sequence[Request],
-        policies: dict[str, Policy],
-        moment: Moment,
-        turn: Turn | None = None,
-    ) -> None:
+    async def _settle(self, requests: Sequence[Request], policies: dict[str, Policy], moment: Moment) -> None:
         if requests:
-            await self._relay.has_room()
-            settlements = await settle_batch(session, requests, policies, moment, turn)
+            settlements = await settle_batch(self._session, requests, policies, moment)
             _count(settlements)
-            self._relay.note_written(len(settlements))
-
-
-def _read(
-    part: Sequence[Delivery], messages: Sequence[Message], policies: dict[str, Policy], moment: Moment
-) -> tuple[list[Request], list[tuple[Delivery, RefusedError]]]:
-    """Return what the deliveries ask for, and which become dead letters; what is invalid under a key is both."""
-    requests: list[Request] = []
-    refused: list[tuple[Delivery, RefusedError]] = []
-    for delivery, message in zip(part, messages, strict=True):
-        try:
-            request = read_request(message, policies.get(message.company), moment.today)
-        except RefusedError as refusal:
-            refused.append((delivery, refusal))
-            continue
-        requests.append(request)
-        if request.unknown_fields:
-            log.debug(
-                "unknown fields", source=request.source.message_type, fields=request.unknown_fields[:FIELD_ERRORS_MAX]
-            )
-        if request.errors:
-            text = "; ".join(f"{error['field']} {error['message']}" for error in request.errors)
-            refused.append((delivery, RefusedError(DeadLetterReason.INVALID, text, request.errors)))
-    return requests, refused
-
-
-def _names(requests: Sequence[Request]) -> set[object]:
-    """Return the payments that the requests are about: by what key each comes, and which it cancels."""
-    cancelled = {
-        (request.company, request.cancellation.payment_key) for request in requests if request.cancellation is not None
-    }
-    return cancelled.union(request.identity for request in requests)
+            await self._relay.written(len(settlements))
 
 
 class Invoices:
@@ -166,7 +123,7 @@ class Invoices:
         self._session = session
         self._clock = clock
 
-    async def process(self, batch: Sequence[Delivery], divert: Divert, _done: Done) -> None:
+    async def process(self, batch: Sequence[Delivery], divert: Divert) -> None:
         """Process the batch whole or raise."""
         messages = [delivery.message() for delivery in batch]
         policies = await _policies(self._session, messages)
@@ -198,7 +155,7 @@ class DeadLetters:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    async def process(self, batch: Sequence[Delivery], _divert: Divert, _done: Done) -> None:
+    async def process(self, batch: Sequence[Delivery], _divert: Divert) -> None:
         """File the batch whole or raise. Nothing is diverted from here: what cannot be filed is held."""
         try:
             async with self._session.transaction() as connection:

@@ -38,13 +38,10 @@ class Relay:
         self.is_waiting = False
         """True while a server is away."""
 
-    def note_written(self, rows: int) -> None:
-        """Take note that so many rows have been written to the outbox."""
+    async def written(self, rows: int) -> None:
+        """Say that so many rows have been written to the outbox; return once there is room for more."""
         self._backlog_rows += rows
         self._woken.set()
-
-    async def has_room(self) -> None:
-        """Return once there is room for more."""
         while self.is_full:
             self._caught_up.clear()
             await self._caught_up.wait()

@@ -40,7 +40,7 @@ class Settings(BaseModel):
     http_host: str = Field(default="0.0.0.0", description="Address for /livez, /readyz and /metrics")  # noqa: S104
     http_port: int = Field(default=8080, ge=0, le=65_535, description="Port for them; 0 takes a free one")
     batch_messages: int = Field(
-        default=BATCH_MESSAGES_MAX, ge=1, le=BATCH_MESSAGES_MAX, description="Messages acknowledged together, at most"
+        default=BATCH_MESSAGES_MAX, ge=1, le=BATCH_MESSAGES_MAX, description="Messages in one transaction, at most"
     )
     prefetch_messages: int = Field(
         default=PREFETCH_MESSAGES, ge=1, le=PREFETCH_MESSAGES_MAX, description="Unacknowledged deliveries of a queue"

@@ -27,7 +27,7 @@ REFUSED: Final = Counter(
 UNROUTED: Final = Counter("payment_worker_unrouted", "Confirmed messages that no queue was bound for", ["kind"])
 OUTAGES: Final = Counter("payment_worker_outages", "Times a server was found to be away", ["noticed_by"])
 BATCH_MESSAGES: Final = Histogram(
-    "payment_worker_batch_messages", "Messages in a batch", ["queue"], buckets=(1, 2, 5, 10, 25, 50, 100, 200, 350, 500)
+    "payment_worker_batch_messages", "Messages in a batch", ["queue"], buckets=(1, 2, 5, 10, 25, 50, 100, 150, 200, 250)
 )
 BATCH_SECONDS: Final = Histogram(
     "payment_worker_batch_seconds",

@@ -14,7 +14,7 @@ from worker.broker.intake import Intake
 from worker.broker.publisher import Publisher
 from worker.domain.errors import UnavailableError
 from worker.lane import Lane
-from worker.pipeline import Divert, Done
+from worker.pipeline import Divert
 
 QUEUE = "payments.registrations"
 
@@ -27,7 +27,7 @@ class Server:
         self.is_away = False
         self.probes = 0
 
-    async def process(self, batch: Sequence[Delivery], _divert: Divert, _done: Done) -> None:
+    async def process(self, batch: Sequence[Delivery], _divert: Divert) -> None:
         self.batches.append([str(delivery.properties.message_id) for delivery in batch])
         if self.is_away:
             raise UnavailableError("away")
@@ -106,9 +106,9 @@ async def test_a_batch_in_hand_when_the_server_goes_is_tried_again_in_small_part
     await publish(site, 40)
 
     class Leaving(Server):
-        async def process(self, batch: Sequence[Delivery], divert: Divert, done: Done) -> None:
+        async def process(self, batch: Sequence[Delivery], divert: Divert) -> None:
             self.is_away = len(self.batches) == 4
-            await super().process(batch, divert, done)
+            await super().process(batch, divert)
 
         async def probe(self) -> None:
             self.is_away = False

@@ -26,10 +26,7 @@ POLL_S = 60.0
 """How often simulated workers look for what nobody told them of. Each look costs real statements."""
 TODAY = datetime(2026, 1, 15, 12, tzinfo=UTC)
 SETTINGS = Settings(
-    amqp_url=SecretStr("amqp://simulated"),
-    database_url=SecretStr("postgresql://simulated"),
-    audit_pause_s=0,
-    batch_messages=4,  # in two parts that overlap
+    amqp_url=SecretStr("amqp://simulated"), database_url=SecretStr("postgresql://simulated"), audit_pause_s=0
 )
 _current: ContextVar["Process"] = ContextVar("process")
 

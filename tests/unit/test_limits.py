@@ -20,7 +20,6 @@ UNITS = {
         "ATTEMPTS",
         "DELIVERIES",
         "OBJECTS",
-        "PARTS",
         "LETTERS",
         "S",
         "MS",

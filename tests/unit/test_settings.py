@@ -61,7 +61,7 @@ def test_no_other_variable_is_read() -> None:
         ("HTTP_PORT", "65536"),
         ("HTTP_PORT", "80.5"),
         ("BATCH_MESSAGES", "0"),
-        ("BATCH_MESSAGES", "501"),
+        ("BATCH_MESSAGES", "251"),
         ("PREFETCH_MESSAGES", "0"),
         ("PREFETCH_MESSAGES", "2001"),
         ("SHUTDOWN_DEADLINE_S", "0"),

@@ -6,7 +6,6 @@ being claimed first and updated later.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
 
 from uuid_utils.compat import uuid7
 
@@ -27,42 +26,20 @@ from worker.domain.verdict import LineVerdict
 from worker.domain.view import Moment
 
 
-class Turn(Protocol):
-    """Where a batch stands among others that are settled at the same time."""
-
-    def note_locked(self) -> None:
-        """Take note that whatever the batch is to change is locked."""
-
-    async def come(self) -> None:
-        """Return once all that is to take effect before the batch has done so."""
-
-
 async def settle_batch(
-    session: Session,
-    requests: Sequence[Request],
-    policies: Mapping[str, Policy],
-    moment: Moment,
-    turn: Turn | None = None,
+    session: Session, requests: Sequence[Request], policies: Mapping[str, Policy], moment: Moment
 ) -> list[Settlement]:
     """Settle the requests in their order in one transaction and return what was committed.
-
-    With a turn, its events stand in the outbox, and are committed, when that has come.
 
     Raises ContendedError where another worker wrote the same key first, and as Session.transaction() does. Whatever is
     raised, nothing was written, except for an UnavailableError on COMMIT, after which nobody knows.
     """
     async with session.transaction() as connection:
         view = await read_view(connection, requests, policies)
-        if turn is not None:
-            turn.note_locked()
         held_before = dict(view.held)
         settlements = settle(requests, view, policies, moment, uuid7)
         if settlements:
-            batch = Batch(settlements, held_before, view, policies, moment)
-            await _write(connection, batch)
-            if turn is not None:
-                await turn.come()
-            await _write_outbox(connection, batch)
+            await _write(connection, Batch(settlements, held_before, view, policies, moment))
     return settlements
 
 
@@ -72,6 +49,7 @@ async def _write(connection: Connection, batch: Batch) -> None:
     draws = [(item.verdict.wallet_id, item.verdict.amount_minor) for item in batch.moved]
     await draw(connection, [(wallet_id, amount) for wallet_id, amount in draws if wallet_id is not None])
     await _write_outcomes(connection, batch)
+    await _write_outbox(connection, batch)
     await _write_pending(connection, batch)
 
 
