@@ -14,6 +14,7 @@ from schemas.codec import parse
 from schemas.invoice import InvoicePut
 from schemas.wallet import WalletPut
 from tests.places import Database
+from tests.site import DEADLINE_S
 from worker.books.audit import Audit, audit
 from worker.books.audit_slice import Round
 from worker.books.checks import Findings
@@ -24,6 +25,7 @@ from worker.books.statements import put_invoices
 from worker.books.wallets import put_wallets
 from worker.cli import main
 from worker.cli.audit import told
+from worker.domain.errors import ContendedError
 from worker.domain.policy import Policy
 from worker.domain.request import Request
 from worker.domain.settlement import Settlement
@@ -90,9 +92,18 @@ class Books:
         return found
 
     async def damage(self, sql: str) -> None:
-        """Change the books as no worker can: with triggers and constraints out of the way."""
-        async with self.session.connection() as connection:
-            await connection.execute(DEFENCES + sql)
+        """Change the books as no worker can: with triggers and constraints out of the way.
+
+        That takes every lock there is, so where an audit is reading it may have to be tried again.
+        """
+        async with asyncio.timeout(DEADLINE_S):
+            while True:
+                try:
+                    async with self.session.connection() as connection:
+                        await connection.execute(DEFENCES + sql)
+                except ContendedError:
+                    continue
+                return
 
     async def value(self, sql: str) -> object:
         async with self.session.connection() as connection:
