@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import signal
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
@@ -11,14 +10,12 @@ import pytest_asyncio
 
 from deploy.servers import Servers, Unavailable, provide
 from tests.places import Database, Vhost, database_url, new_database, new_vhost
+from tests.private import end_as_on_ctrl_c
 from tests.site import Site, open_site
 
 
 def pytest_configure() -> None:
-    # Fixtures take down what they put up when the run is terminated, as they do on Ctrl-C; also where the run was
-    # started in the background, with SIGINT ignored.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    end_as_on_ctrl_c()  # fixtures then take down what they put up when the run is terminated
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

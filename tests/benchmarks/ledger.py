@@ -8,6 +8,7 @@ from decimal import Decimal
 from aio_pika.abc import AbstractChannel, AbstractConnection
 
 from schemas.catalog import OUTCOMES
+from schemas.outcome import Status
 from worker.broker.channel import open_channel
 from worker.broker.delivery import Delivery
 
@@ -15,7 +16,6 @@ QUEUE = "ledger"
 PREFETCH_MESSAGES = 2_000
 ACKNOWLEDGED_TOGETHER = 500
 READ_S = 60.0
-BOOKED = 6
 
 
 class Ledger:
@@ -66,4 +66,4 @@ def _said(delivery: Delivery) -> tuple[str, bool]:
     if "statusid" not in body:
         return str(delivery.properties.message_id), True
     parts = (body[f"focusedto{part}"] for part in ("capital", "interest", "noticefee"))
-    return str(body["idempotency_key"]), body["statusid"] == BOOKED and sum(map(Decimal, parts)) == Decimal(1)
+    return str(body["idempotency_key"]), body["statusid"] == Status.OHISPAY and sum(map(Decimal, parts)) == Decimal(1)

@@ -8,11 +8,12 @@ from typing import Any
 
 from pamqp.commands import Basic
 
+from schemas import catalog
+from worker.broker.properties import PERSISTENT
 from worker.broker.publisher import Publication
 
 COMPANY = "bench"
 AMOUNT_MINOR = 100
-PERSISTENT = 2
 STRIDE = 611_953
 """A prime: payments that follow each other have keys and invoices far apart, and each invoice gets as many."""
 KEYS = 10**9
@@ -58,8 +59,8 @@ class Load:
 
 def as_published(key: str, payment: dict[str, Any]) -> Publication:
     """Return the payment as an upstream publishes it."""
-    properties = Basic.Properties(message_id=key, delivery_mode=PERSISTENT, content_type="application/json")
-    return Publication("payments", f"registration.{COMPANY}", json.dumps(payment).encode(), properties)
+    properties = Basic.Properties(message_id=key, delivery_mode=PERSISTENT, content_type=catalog.CONTENT_TYPE)
+    return Publication(catalog.PAYMENTS, f"registration.{COMPANY}", json.dumps(payment).encode(), properties)
 
 
 def as_actor_message(key: str, payment: dict[str, Any]) -> Publication:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import uvloop
 
+from schemas.catalog import KEY_HEADER
 from tests.benchmarks.ledger import ACKNOWLEDGED_TOGETHER, PREFETCH_MESSAGES, QUEUE
 from tests.benchmarks.payments import Load, as_published
 from worker.broker.channel import Channel, Publication, open_channel
@@ -76,7 +77,7 @@ class Prober:
         return [self._took_ms[key] for key in keys]
 
     def _take(self, delivery: Delivery) -> None:
-        key = str(delivery.headers["idempotency-key"])
+        key = str(delivery.headers[KEY_HEADER])
         self._took_ms[key] = (time.perf_counter() - self._published_at[key]) * 1000
         if delivery.tag % ACKNOWLEDGED_TOGETHER == 0:
             self._consuming.acknowledge(delivery.tag)

@@ -1,9 +1,7 @@
 """`python -m tests.endurance`: the long run, by hand."""
 
 import logging
-import os
 import shutil
-import signal
 import sys
 import tempfile
 import warnings
@@ -11,14 +9,12 @@ from pathlib import Path
 
 import uvloop
 
-from deploy.servers import Servers, Unavailable, provide
+from deploy.servers import Servers
 from deploy.servers.progress import say
-from deploy.servers.ways import FORCED
 from tests.endurance.drill import Drill
 from tests.endurance.figures import Figures
 from tests.endurance.options import Options, parse
-
-KILLED = 128
+from tests.private import carry_out
 
 
 def main(arguments: list[str]) -> int:
@@ -27,18 +23,13 @@ def main(arguments: list[str]) -> int:
     for name in ("aio_pika", "aiormq"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", "coroutine 'Connection.close' was never awaited", RuntimeWarning)
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    try:
-        with provide({FORCED: os.environ.get(FORCED, "")}) as servers:
-            figures = endure(options, servers, servers.amqp_url, servers.database_url)
-    except Unavailable as error:
-        say(f"No servers: {error}.")
-        return 1
-    except KeyboardInterrupt:
-        say("Ended before its time.")
-        return KILLED + signal.SIGINT
-    sys.stdout.write(figures.table() + "\n")
-    return 1 if figures.violations_count else 0
+
+    def run(servers: Servers) -> int:
+        figures = endure(options, servers, servers.amqp_url, servers.database_url)
+        sys.stdout.write(figures.table() + "\n")
+        return 1 if figures.violations_count else 0
+
+    return carry_out(run)
 
 
 def endure(options: Options, servers: Servers, amqp_url: str, database_url: str) -> Figures:

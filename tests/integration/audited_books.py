@@ -14,7 +14,7 @@ from schemas.codec import parse
 from schemas.invoice import InvoicePut
 from schemas.wallet import WalletPut
 from tests.places import Database
-from tests.site import DEADLINE_S
+from tests.site import eventually
 from worker.books.audit import Audit, audit
 from worker.books.audit_slice import Round
 from worker.books.checks import Findings
@@ -96,14 +96,16 @@ class Books:
 
         That takes every lock there is, so where an audit is reading it may have to be tried again.
         """
-        async with asyncio.timeout(DEADLINE_S):
-            while True:
-                try:
-                    async with self.session.connection() as connection:
-                        await connection.execute(DEFENCES + sql)
-                except ContendedError:
-                    continue
-                return
+
+        async def is_done() -> bool:
+            try:
+                async with self.session.connection() as connection:
+                    await connection.execute(DEFENCES + sql)
+            except ContendedError:
+                return False
+            return True
+
+        await eventually(is_done)
 
     async def value(self, sql: str) -> object:
         async with self.session.connection() as connection:

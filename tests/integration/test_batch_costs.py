@@ -3,17 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from importlib.resources import files
 
 import asyncpg
 import pytest
 
 from tests.faults.proxy import Proxy
-from tests.integration.audited_books import invoice
+from tests.integration.audited_books import NOW, invoice
 from tests.integration.cancelled_books import pay
 from tests.places import Database
 from tests.site import Site
+from tests.statements import NAMES
 from worker.books.companies import put_policy
 from worker.books.ledger import settle_batch
 from worker.books.session import LOOKUPS, Session
@@ -27,8 +26,6 @@ from worker.limits import RELAY_WINDOW_MESSAGES
 from worker.relay import Relay
 
 ACME = Policy(company="acme", currency="EUR")
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
-NAMES = {entry.read_text(): entry.name.removesuffix(".sql") for entry in (files("worker.books") / "queries").iterdir()}
 BATCH = ["find_held", "lock_invoices", "insert_payments", "insert_allocations", "insert_outcomes", "insert_outbox"]
 READY = ord("Z")
 """The type of the message by which Postgres ends each of its answers."""

@@ -2,26 +2,24 @@
 
 import json
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
 import pytest
 
+from tests.integration.audited_books import NOW
 from tests.integration.cancelled_books import pay
-from tests.integration.test_audit_plans import FILL, nodes
+from tests.integration.filled_books import FILL, nodes
 from tests.places import Database
 from worker.books.companies import put_policy
 from worker.books.ledger import settle_batch
 from worker.books.outbox import delete_outbox, take_outbox
 from worker.books.pending import take_pending
-from worker.books.session import LOOKUPS, Connection, Session
+from worker.books.session import LOOKUPS, Session
 from worker.domain.policy import DuplicateCheck, Policy
 from worker.domain.view import Moment
 
 ACME = Policy(company="acme", currency="EUR", duplicates=DuplicateCheck.FLAG)
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
 GROWING = {"payments", "allocations", "outcomes", "outbox", "invoices", "pending"}
 EXPLAINED = """
 LOAD 'auto_explain';
@@ -42,20 +40,15 @@ class Explained:
     """A lane's session that notes the plan of each statement of it."""
 
     def __init__(self, session: Session) -> None:
-        self._session = session
+        self.session = session
         self.nodes: set[Node] = set()
-
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
-        async with self._session.connection() as connection:
-            yield connection
 
     async def work(self, first: int, messages: int) -> set[Node]:
         """Book payments of invoices, relay their outcomes, look for undone ones; return the parts of the plans."""
         self.nodes.clear()
         payments = [pay(f"key-{n}", (f"filled-{n}", "1.00")) for n in range(first, first + messages)]
-        await settle_batch(self._session, payments, {"acme": ACME}, Moment(NOW))
-        async with self._session.transaction() as connection:
+        await settle_batch(self.session, payments, {"acme": ACME}, Moment(NOW))
+        async with self.session.transaction() as connection:
             taken = await take_outbox(connection)
             assert taken
             await delete_outbox(connection, [row_id for row_id, _ in taken])
@@ -89,7 +82,7 @@ def scanned(found: set[Node]) -> set[Node]:
 
 
 async def test_filled_books_are_read_by_index(explained: Explained) -> None:
-    async with explained.connection() as connection:
+    async with explained.session.connection() as connection:
         await connection.execute(FILL)
     found = await explained.work(1, 250)
     assert scanned(found) == set()

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextvars import Context
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import asyncpg
@@ -11,12 +10,12 @@ import asyncpg
 from tests.simulation.faults import COMMIT, ROLLBACK, STATEMENT, WRITE, Fault
 from tests.simulation.server_connection import ServerConnection
 from tests.simulation.world import Actor
+from tests.statements import NAMES
 from worker.limits import ANSWER_TIMEOUT_S, LOCK_TIMEOUT_MS
 
 if TYPE_CHECKING:
     from tests.simulation.postgres import Postgres
 
-_NAMES = {each.read_text(): each.name.removesuffix(".sql") for each in (files("worker.books") / "queries").iterdir()}
 _MESSAGE_ERRORS = {
     Fault.DEADLOCK: asyncpg.DeadlockDetectedError,
     Fault.SERIALIZATION: asyncpg.SerializationError,
@@ -98,7 +97,7 @@ class SimulatedConnection:
         self._postgres.locks_released()
 
     async def _statement(self, sql: str, args: Sequence[Any], effect: Effect) -> Any:
-        name = _NAMES.get(sql, "a look whether it answers")
+        name = NAMES.get(sql, "a look whether it answers")
         writes = any(word in sql for word in ("INSERT ", "UPDATE ", "DELETE "))
 
         async def check_and_do() -> Any:

@@ -92,6 +92,7 @@ async def test_no_text_of_a_payment_is_logged(site: Site) -> None:
         booked = "SELECT count(*) = $1 FROM payments WHERE statusid = 6"
         await eventually(lambda: site.database.fetchval(booked, len(BODIES) - 1))
         seen = await asyncio.to_thread(get, port, "/metrics")
+    assert await site.database.fetchval(booked, len(BODIES) - 1)
     assert {letter["reason"] for letter in letters} == {
         *("malformed_json", "unsupported_content_type", "unknown_type", "invalid", "poison"),
     }
