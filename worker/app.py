@@ -30,14 +30,14 @@ from worker.limits import (
     BEAT_S,
     CLOSE_TIMEOUT_S,
     COLLECTION_OBJECTS,
-    PENDING_POLL_S,
     RECONNECT_DELAY_MAX_S,
 )
 from worker.outage import Backoff
 from worker.pipeline import DeadLetters, Invoices, Registrations
 from worker.relay import Relay
 from worker.settings import Settings
-from worker.telemetry import OUTAGES, READY, log, named, tell_unhandled
+from worker.telemetry import OUTAGES, READY, log, tell_unhandled
+from worker.undone import Undone
 
 
 class App:
@@ -51,10 +51,11 @@ class App:
         self._health = Health(waiting_for=self.waiting_for)
         self._lanes: list[Lane] = []
         dsn = settings.database_url.get_secret_value()
-        self._sessions = {name: Session(dsn, name, ANSWER_TIMEOUT_S, LOOKUPS) for name in (*_LANES, "relay", "pending")}
+        self._sessions = {name: Session(dsn, name, ANSWER_TIMEOUT_S, LOOKUPS) for name in _SESSIONS}
         self._sessions["audit"] = Session(dsn, "audit", ANSWER_TIMEOUT_S)
         self._replies = Replies(settings.amqp_url.get_secret_value(), "payment-worker replies")
         self._relay = Relay(self._sessions["relay"], self._replies)
+        self._undone = Undone(self._sessions["pending"], self._relay, self._clock)
         self._auditor = Auditor(self._sessions["audit"], settings.audit_pause_s)
 
     def stop(self) -> None:
@@ -129,7 +130,7 @@ class App:
         """Run lanes, relay and the look at undone payments; the first that fails ends all."""
         lanes = [asyncio.create_task(lane.run(), name=f"lane {index}") for index, lane in enumerate(self._lanes)]
         relay = asyncio.create_task(self._relay.run(publisher), name="relay")
-        pending = asyncio.create_task(self._reconsider(), name="pending")
+        pending = asyncio.create_task(self._undone.run(), name="pending")
         stopping = asyncio.create_task(self._stopping.wait(), name="stopping")
         tasks: list[asyncio.Task[Any]] = [*lanes, relay, pending, stopping]
         try:
@@ -146,7 +147,10 @@ class App:
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.wait(tasks, timeout=CLOSE_TIMEOUT_S)
+            _, unended = await asyncio.wait(tasks, timeout=CLOSE_TIMEOUT_S)
+            if unended:  # the lanes to come must not meet them on a connection
+                for name in _SESSIONS:
+                    self._sessions[name].drop()
 
     async def _drain(
         self,
@@ -170,31 +174,22 @@ class App:
         return Intake(await open_channel(connection), queue, self._settings.prefetch_messages)
 
     def _processors(self) -> tuple[Processor, Processor, Processor]:
+        sessions = (self._sessions["registrations"], self._sessions["ahead"])
         return (
-            Registrations(self._sessions["registrations"], self._relay, self._clock),
+            Registrations(sessions, self._relay, self._clock),
             Invoices(self._sessions["invoices"], self._clock),
             DeadLetters(self._sessions["dead-letters"]),
         )
 
-    async def _reconsider(self) -> None:
-        """Look again at undone payments, on a session of its own."""
-        registrations = Registrations(self._sessions["pending"], self._relay, self._clock)
-        backoff = Backoff()
-        while True:
-            try:
-                found = await registrations.reconsider()
-            except Exception as error:  # noqa: BLE001 (whatever it is, payments that wait must not end the worker)
-                log.warning("undone payments wait", error=named(error))
-                await backoff.wait()
-                continue
-            backoff.reset()
-            if not found:
-                await asyncio.sleep(PENDING_POLL_S)
-
     def _probe(self, name: str) -> Callable[[], Awaitable[None]]:
-        """Return what asks the database whether it answers, on the lane's own connection."""
+        """Return what asks the database whether it answers, on the lane's own connection.
+
+        A second one that the lane has is given up, and opened anew when it is needed.
+        """
 
         async def probe() -> None:
+            if name == "registrations":
+                self._sessions["ahead"].drop()
             async with self._sessions[name].connection() as connection:
                 await connection.fetchval("SELECT 1")
 
@@ -229,6 +224,7 @@ class App:
 
 _QUEUES = (REGISTRATIONS_QUEUE, INVOICES_QUEUE, DEAD_LETTERS_QUEUE)
 _LANES = ("registrations", "invoices", "dead-letters")
+_SESSIONS = (*_LANES, "ahead", "relay", "pending")
 
 
 def run(settings: Settings) -> None:

@@ -22,16 +22,17 @@ from worker.limits import BATCH_MESSAGES_MAX, IMMEDIATE_ATTEMPTS_MAX
 from worker.outage import Backoff
 from worker.pipeline import Divert
 from worker.telemetry import BATCH_MESSAGES, BATCH_SECONDS, DEAD_LETTERS, DELIVERIES, OUTAGES, RETRIES, log, named
+from worker.turns import Overlap, Turn
 
 
 class Processor(Protocol):
     """What a lane does with a batch: all of it, or raise and have done nothing that a second time would double."""
 
-    async def process(self, batch: Sequence[Delivery], divert: Divert, /) -> None: ...
+    async def process(self, batch: Sequence[Delivery], divert: Divert, turn: Turn, /) -> None: ...
 
 
 class Lane:
-    """One queue, one batch at a time, in order.
+    """One queue, batch by batch, in order. Where messages pile up, the next batch may be begun with before one is done.
 
     A server that is away pauses the lane: nothing is charged to a message. Any other failure of a batch has it cut in
     half until the message is found that causes it, so that its neighbours are not hurt; that one is tried again, later
@@ -56,39 +57,56 @@ class Lane:
         self._gone: set[int] = set()
         """Tags of what is taken and already went to a retry queue or the dead letters: it does not go a second time
         where the rest of its batch has to wait for a server."""
+        self._overlap = Overlap(self._process, self._following)
         self._backoff = Backoff()
         self.is_paused = False
 
     async def run(self) -> None:
         """Work until the intake has ended. Raises LinkLostError."""
-        while batch := await self._intake.take(self._batch_messages):
-            while batch:
-                batch = batch[await self._finish(batch[: self._batch_messages]) :]
+        try:
+            while batch := self._overlap.taken() or await self._intake.take(self._batch_messages):
+                while batch:
+                    batch = batch[await self._finish(batch[: self._batch_messages]) :]
+        finally:
+            await self._overlap.give_up()
+
+    def _following(self, batch: Sequence[Delivery]) -> Sequence[Delivery]:
+        """Take the next batch, after a full one, if it is full too. Else there is time, and more may come meanwhile.
+
+        A part of a batch is never full: what has been taken with it comes before.
+        """
+        full_messages = self._batch_messages_max
+        return self._intake.take_full(full_messages) if len(batch) == full_messages else ()
+
+    async def _process(self, batch: Sequence[Delivery], turn: Turn) -> None:
+        await self._processor.process(batch, self._divert, turn)
 
     async def _finish(self, batch: Sequence[Delivery]) -> int:
         """Process and acknowledge the batch and return how many that were: none where a server was waited for."""
         queue = self._intake.queue
         began = time.perf_counter()
+        left = self._left(batch)
         try:
-            await self._process(batch)
+            await self._work_off(left)
         except LinkLostError:
             raise
         except UnavailableError as error:
             await self._wait_out(error)
             return 0
         await self._intake.acknowledge(batch)
-        self._note_done(batch)
+        self._gone.difference_update(delivery.tag for delivery in batch)
+        if left:
+            self._note_through()
         DELIVERIES.labels(queue).inc(len(batch))
         BATCH_MESSAGES.labels(queue).observe(len(batch))
         BATCH_SECONDS.labels(queue).observe(time.perf_counter() - began)
         return len(batch)
 
-    def _note_done(self, batch: Sequence[Delivery]) -> None:
+    def _note_through(self) -> None:
         """Go on with more at a time, now that a batch has come through."""
         if self.is_paused:
             log.info("server back", queue=self._intake.queue)
         self.is_paused = False
-        self._gone.difference_update(delivery.tag for delivery in batch)
         self._backoff.reset()
         self._batch_messages = min(self._batch_messages * 2, self._batch_messages_max)
 
@@ -112,7 +130,7 @@ class Lane:
             except (UnavailableError, TransientError) as again:
                 log.warning("server still away", queue=self._intake.queue, error=str(again))
 
-    async def _process(self, batch: Sequence[Delivery]) -> None:
+    async def _work_off(self, batch: Sequence[Delivery]) -> None:
         batch = self._left(batch)
         if not batch:
             return
@@ -126,8 +144,8 @@ class Lane:
                 return
             log.warning("batch cut", queue=self._intake.queue, messages=len(batch), error=named(error))
             middle = len(batch) // 2
-            await self._process(batch[:middle])
-            await self._process(batch[middle:])
+            await self._work_off(batch[:middle])
+            await self._work_off(batch[middle:])
 
     def _left(self, batch: Sequence[Delivery]) -> list[Delivery]:
         return [delivery for delivery in batch if delivery.tag not in self._gone]
@@ -139,7 +157,7 @@ class Lane:
         """
         for attempt in range(1, IMMEDIATE_ATTEMPTS_MAX + 1):
             try:
-                await self._processor.process(self._left(batch), self._divert)
+                await self._overlap.do(self._left(batch))
             except ContendedError as error:
                 if attempt == IMMEDIATE_ATTEMPTS_MAX or (isinstance(error, LockTimeoutError) and len(batch) > 1):
                     raise

@@ -7,8 +7,8 @@ BATCH_MESSAGES_MAX = 250
 """Messages settled in one transaction. The database alone gains nothing above 100 to 250."""
 BATCH_BYTES_MAX = 256 * 1024
 """Bodies of a batch together. What long messages ask for takes a second or two, and the heartbeat waits for it."""
-PREFETCH_MESSAGES = 500
-"""Deliveries a lane holds unacknowledged: one batch at work and one ready."""
+PREFETCH_MESSAGES = 1_000
+"""Deliveries a lane holds unacknowledged: two batches at work, one ready and one under way."""
 PREFETCH_MESSAGES_MAX = 2_000
 """What a quorum queue allows."""
 RELAY_WINDOW_MESSAGES = 200
@@ -54,7 +54,8 @@ ANSWER_TIMEOUT_S = 40.0
 """Waiting for an answer of Postgres: longer than it may work on a statement, so only a dead network takes so long."""
 LOCK_TIMEOUT_MS = 1_000
 """Waiting for an invoice that another session holds. A worker holds it for milliseconds, an import of a long file for
-longer; after its tries on the spot the payment then waits in a retry queue, so that it holds up no other."""
+longer; after its tries on the spot the payment then waits in a retry queue, so that it holds up no other. It ends a
+deadlock too that Postgres cannot see: a batch waits, holding its locks, for the one before it, in the worker."""
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 60_000
 """Longer than a publish may take, since the relay keeps its rows locked until their confirms have come."""
 PUBLISH_TIMEOUT_S = 10.0

@@ -6,7 +6,7 @@ RabbitMQ ── Lane.take ──▶ Registrations.process ─▶ read_request �
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from schemas.catalog import is_company
@@ -16,7 +16,6 @@ from schemas.wallet import WalletPut
 from worker.books.companies import read_policies
 from worker.books.dead_letters import file_dead_letters, resolve_dead_letters
 from worker.books.ledger import settle_batch
-from worker.books.pending import take_pending
 from worker.books.session import Session
 from worker.books.statements import put_invoices
 from worker.books.wallets import put_wallets
@@ -28,9 +27,9 @@ from worker.domain.policy import Policy
 from worker.domain.request import Request, read_request, read_statement
 from worker.domain.settlement import Settled, Settlement
 from worker.domain.view import Moment
-from worker.limits import PENDING_ROWS_MAX
 from worker.relay import Relay
 from worker.telemetry import DEAD_LETTERS, OUTCOMES, REPLAYS, log, named
+from worker.turns import Turn
 
 Read = TypeVar("Read")
 Clock = Callable[[], Moment]
@@ -43,77 +42,91 @@ class Divert(Protocol):
 
 
 class Registrations:
-    """payments.registrations: read, settle in one transaction, let the relay tell."""
+    """payments.registrations: read, settle in one transaction, let the relay tell.
 
-    def __init__(self, session: Session, relay: Relay, clock: Clock) -> None:
-        self._session = session
+    Two batches may be at work at once, in turn on one session and on the other.
+    """
+
+    def __init__(self, sessions: tuple[Session, Session], relay: Relay, clock: Clock) -> None:
+        self._sessions = sessions
         self._relay = relay
         self._clock = clock
 
-    async def process(self, batch: Sequence[Delivery], divert: Divert) -> None:
+    async def process(self, batch: Sequence[Delivery], divert: Divert, turn: Turn) -> None:
         """Process the batch whole or raise; after a raise nothing of it counts as done."""
+        session = self._sessions[turn.is_odd]
         messages = [delivery.message() for delivery in batch]
-        policies = await _policies(self._session, messages)
+        policies = await policies_of(session, messages)
         moment = self._clock()
-        refused: list[tuple[Delivery, RefusedError]] = []
-        requests: list[Request] = []
-        for delivery, message in zip(batch, messages, strict=True):
-            try:
-                request = read_request(message, policies.get(message.company), moment.today)
-            except RefusedError as refusal:
-                refused.append((delivery, refusal))
-                continue
-            requests.append(request)
-            if request.unknown_fields:
-                log.debug(
-                    "unknown fields",
-                    source=request.source.message_type,
-                    fields=request.unknown_fields[:FIELD_ERRORS_MAX],
-                )
-            if request.errors:
-                text = "; ".join(f"{error['field']} {error['message']}" for error in request.errors)
-                refused.append((delivery, RefusedError(DeadLetterReason.INVALID, text, request.errors)))
-        await self._settle(requests, policies, moment)
+        requests, refused = _read(batch, messages, policies, moment)
+        await turn.take(_names(requests))
+        await settle_and_tell(session, self._relay, requests, policies, moment, turn)
+        turn.note_committed()
+        await turn.may_end()
         await _divert_all(refused, divert)
-        await _resolve(self._session, batch, refused)
+        await _resolve(session, batch, refused)
 
-    async def reconsider(self) -> int:
-        """Look again at undone payments whose time has come; return how many there were."""
-        moment = self._clock()
-        async with self._session.transaction() as connection:
-            pending = await take_pending(connection, moment.now, PENDING_ROWS_MAX)
-        if not pending:
-            return 0
-        policies = await _policies(self._session, [message for message, _ in pending])
-        requests: list[Request] = []
-        for message, fingerprint in pending:
-            try:
-                request = read_request(message, policies.get(message.company), moment.today)
-                requests.append(request.again(fingerprint))
-            except RefusedError as refusal:
-                log.error("undone payment cannot be read any more", company=message.company, error=refusal.text)
-        await self._settle_apart(requests, policies, moment)
-        return len(pending)
 
-    async def _settle_apart(self, requests: Sequence[Request], policies: dict[str, Policy], moment: Moment) -> None:
-        """Settle the requests; one that fails stays undone until its next time, and hurts no other."""
+async def settle_and_tell(
+    session: Session,
+    relay: Relay,
+    requests: Sequence[Request],
+    policies: Mapping[str, Policy],
+    moment: Moment,
+    turn: Turn | None = None,
+) -> None:
+    """Settle the requests in one transaction as soon as the relay has room, and let it know."""
+    if requests:
+        await relay.has_room()
+        settlements = await settle_batch(session, requests, policies, moment, turn)
+        _count(settlements)
+        relay.note_written(len(settlements))
+
+
+async def policies_of(session: Session, messages: Sequence[Message]) -> dict[str, Policy]:
+    """Return the policies of the companies that the messages are for, of those that exist."""
+    companies = {message.company for message in messages if is_company(message.company)}
+    async with session.connection() as connection:
+        return await read_policies(connection, companies)
+
+
+def _read(
+    batch: Sequence[Delivery], messages: Sequence[Message], policies: dict[str, Policy], moment: Moment
+) -> tuple[list[Request], list[tuple[Delivery, RefusedError]]]:
+    """Return what the deliveries ask for, and which become dead letters; what is invalid under a key is both."""
+    requests: list[Request] = []
+    refused: list[tuple[Delivery, RefusedError]] = []
+    for delivery, message in zip(batch, messages, strict=True):
         try:
-            await self._settle(requests, policies, moment)
-        except UnavailableError:
-            raise
-        except Exception as error:  # noqa: BLE001 (whatever it is, it is one payment's)
-            if len(requests) == 1:
-                log.error("undone payment failed", company=requests[0].company, error=named(error))
-                return
-            middle = len(requests) // 2
-            await self._settle_apart(requests[:middle], policies, moment)
-            await self._settle_apart(requests[middle:], policies, moment)
+            request = read_request(message, policies.get(message.company), moment.today)
+        except RefusedError as refusal:
+            refused.append((delivery, refusal))
+            continue
+        requests.append(request)
+        if request.unknown_fields:
+            log.debug(
+                "unknown fields", source=request.source.message_type, fields=request.unknown_fields[:FIELD_ERRORS_MAX]
+            )
+        if request.errors:
+            text = "; ".join(f"{error['field']} {error['message']}" for error in request.errors)
+            refused.append((delivery, RefusedError(DeadLetterReason.INVALID, text, request.errors)))
+    return requests, refused
 
-    async def _settle(self, requests: Sequence[Request], policies: dict[str, Policy], moment: Moment) -> None:
-        if requests:
-            settlements = await settle_batch(self._session, requests, policies, moment)
-            _count(settlements)
-            await self._relay.written(len(settlements))
+
+def _names(requests: Sequence[Request]) -> set[object]:
+    """Return by what names the requests speak of payments, invoices and wallets.
+
+    Whose they are makes no difference: a request is told where what it names is another company's.
+    """
+    names: set[object] = set()
+    for request in requests:
+        names.add(request.key)
+        if request.cancellation is not None:
+            names.add(request.cancellation.payment_key)
+        if request.registration is not None:
+            names.update(*(line.identifiers for line in request.registration.lines))
+            names.add(request.registration.wallet)
+    return names - {None}
 
 
 class Invoices:
@@ -123,10 +136,10 @@ class Invoices:
         self._session = session
         self._clock = clock
 
-    async def process(self, batch: Sequence[Delivery], divert: Divert) -> None:
+    async def process(self, batch: Sequence[Delivery], divert: Divert, _turn: Turn) -> None:
         """Process the batch whole or raise."""
         messages = [delivery.message() for delivery in batch]
-        policies = await _policies(self._session, messages)
+        policies = await policies_of(self._session, messages)
         refused: list[tuple[Delivery, RefusedError]] = []
         invoices: list[tuple[Delivery, tuple[Policy, InvoicePut]]] = []
         wallets: list[tuple[Delivery, tuple[Policy, WalletPut]]] = []
@@ -155,7 +168,7 @@ class DeadLetters:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    async def process(self, batch: Sequence[Delivery], _divert: Divert) -> None:
+    async def process(self, batch: Sequence[Delivery], _divert: Divert, _turn: Turn) -> None:
         """File the batch whole or raise. Nothing is diverted from here: what cannot be filed is held."""
         try:
             async with self._session.transaction() as connection:
@@ -167,12 +180,6 @@ class DeadLetters:
             if len(batch) > 1:
                 raise
             raise UnavailableError(f"a dead letter cannot be filed: {named(error)}") from error
-
-
-async def _policies(session: Session, messages: Sequence[Message]) -> dict[str, Policy]:
-    companies = {message.company for message in messages if is_company(message.company)}
-    async with session.connection() as connection:
-        return await read_policies(connection, companies)
 
 
 async def _divert_all(refused: Sequence[tuple[Delivery, RefusedError]], divert: Divert) -> None:

@@ -2,13 +2,14 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 
 from pamqp.commands import Basic
 from pamqp.common import FieldTable
 
 from schemas import catalog
 from schemas.outcome import OUTCOME_TYPE, Status
-from worker.books.outbox import StoredOutcome, delete_outbox, take_outbox
+from worker.books.outbox import StoredOutcome, Taken, delete_outbox, may_be_more, take_outbox
 from worker.books.session import Session
 from worker.broker.properties import PERSISTENT
 from worker.broker.publisher import Publication, Publisher
@@ -38,10 +39,13 @@ class Relay:
         self.is_waiting = False
         """True while a server is away."""
 
-    async def written(self, rows: int) -> None:
-        """Say that so many rows have been written to the outbox; return once there is room for more."""
+    def note_written(self, rows: int) -> None:
+        """Take note that so many rows have been written to the outbox."""
         self._backlog_rows += rows
         self._woken.set()
+
+    async def has_room(self) -> None:
+        """Return once there is room for more."""
         while self.is_full:
             self._caught_up.clear()
             await self._caught_up.wait()
@@ -61,7 +65,7 @@ class Relay:
         while True:
             self._woken.clear()
             try:
-                published = await self._publish_window(publisher)
+                taken = await self._publish_window(publisher)
                 self._backoff.reset()
                 self.is_waiting = False
             except LinkLostError:
@@ -73,14 +77,15 @@ class Relay:
                     return
                 await self._backoff.wait()
                 continue
-            if not published:
-                if self._is_ending:
+            if self._is_ending:
+                if not taken:
                     return
+            elif not may_be_more(taken):
                 await self._wait_for_work()
 
     def _note_published(self, rows: int) -> None:
-        """Note that so many rows less wait to be tried; 0 stands for all of them."""
-        self._backlog_rows = max(self._backlog_rows - rows, 0) if rows else 0
+        """Note that so many rows less wait to be tried."""
+        self._backlog_rows = max(self._backlog_rows - rows, 0)
         self._caught_up.set()
 
     async def _wait_for_work(self) -> None:
@@ -90,15 +95,16 @@ class Relay:
         except TimeoutError:
             pass
 
-    async def _publish_window(self, publisher: Publisher) -> int:
-        """Publish the oldest rows and return how many there were; what a queue refused stays for a later round."""
+    async def _publish_window(self, publisher: Publisher) -> Sequence[Taken]:
+        """Publish the oldest rows and return them; what a queue refused stays for a later round."""
         async with self._session.transaction() as connection:
             passed_over_id = self._refusals.passed_over_id()
             taken = await take_outbox(connection, passed_over_id)
+            if not may_be_more(taken) and not passed_over_id:
+                self._backlog_rows = len(taken)
             if not taken:
-                if not passed_over_id:
-                    self._note_published(0)
-                return 0
+                self._note_published(0)
+                return taken
             answers = await publisher.publish_each([outcome_publication(outcome) for _, outcome in taken])
             told = [each for each, answer in zip(taken, answers, strict=True) if isinstance(answer, bool)]
             replies = [reply for _, outcome in told if (reply := reply_publication(outcome)) is not None]
@@ -112,7 +118,7 @@ class Relay:
         if refused:
             REFUSED.inc(len(refused))
             self._refusals.pass_over(taken[-1][0], refused[0])
-        return len(taken)
+        return taken
 
     async def _reply(self, publisher: Publisher, replies: list[Publication]) -> list[bool]:
         """Publish the replies. Where they alone have no connection to go by, they are given up, and no outcome is."""

@@ -15,6 +15,7 @@ from worker.broker.publisher import Publisher
 from worker.domain.errors import UnavailableError
 from worker.lane import Lane
 from worker.pipeline import Divert
+from worker.turns import Turn
 
 QUEUE = "payments.registrations"
 
@@ -27,7 +28,7 @@ class Server:
         self.is_away = False
         self.probes = 0
 
-    async def process(self, batch: Sequence[Delivery], _divert: Divert) -> None:
+    async def process(self, batch: Sequence[Delivery], _divert: Divert, _turn: Turn) -> None:
         self.batches.append([str(delivery.properties.message_id) for delivery in batch])
         if self.is_away:
             raise UnavailableError("away")
@@ -45,7 +46,7 @@ class Server:
 @asynccontextmanager
 async def lane(site: Site, server: Server) -> AsyncIterator[Lane]:
     connection = await connect(site.amqp_url, "test")
-    intake = Intake(await open_channel(connection), QUEUE, 100)
+    intake = Intake(await open_channel(connection), QUEUE, 200)
     lane = Lane(intake, Publisher(connection), server, server.probe, 32)
     await intake.start()
     running: asyncio.Task[None] | None = None
@@ -106,9 +107,9 @@ async def test_a_batch_in_hand_when_the_server_goes_is_tried_again_in_small_part
     await publish(site, 40)
 
     class Leaving(Server):
-        async def process(self, batch: Sequence[Delivery], divert: Divert) -> None:
+        async def process(self, batch: Sequence[Delivery], divert: Divert, turn: Turn) -> None:
             self.is_away = len(self.batches) == 4
-            await super().process(batch, divert)
+            await super().process(batch, divert, turn)
 
         async def probe(self) -> None:
             self.is_away = False
@@ -118,6 +119,64 @@ async def test_a_batch_in_hand_when_the_server_goes_is_tried_again_in_small_part
         await eventually(lambda: have_come(server, 40 + 16))
 
     assert server.sizes == [1, 2, 4, 8, 16, 1, 2, 4, 8, 1, 9], "the 16 in hand again, as 1, 2, 4, 8, 1"
+
+
+@pytest.mark.parametrize("fails", ["before its locks", "after its locks"])
+async def test_a_batch_that_is_cut_while_more_pile_up_loses_none_and_swaps_none(site: Site, fails: str) -> None:
+    """Full batches are begun with ahead, and none while the parts of another one are at work."""
+    keys = await publish(site, 31 + 3 * 32)
+    done: list[str] = []
+    ahead = 0
+
+    class Overlapping(Server):
+        async def process(self, batch: Sequence[Delivery], _divert: Divert, turn: Turn) -> None:
+            nonlocal ahead
+            ahead += turn.before is not None
+            names = [str(delivery.properties.message_id) for delivery in batch]
+            is_failing = "k31" in names and not any(delivery.attempts for delivery in batch)
+            if fails == "after its locks" or not is_failing:
+                turn.note_locked()
+                await asyncio.sleep(0)  # the lane sees that before the batch is done
+            if is_failing:
+                raise ValueError("k31")
+            await turn.may_end()
+            done.extend(names)
+
+    async def are_done() -> bool:
+        return len(done) >= len(keys) - 1
+
+    async with lane(site, Overlapping()):
+        await eventually(are_done)
+
+    assert done[: len(keys) - 1] == [key for key in keys if key != "k31"]
+    assert ahead
+
+
+async def test_what_went_to_a_retry_queue_does_not_speak_for_a_server_that_is_away(site: Site) -> None:
+    """Until a message has come through the server counts as away, and no more than one is tried on it."""
+    await publish(site, 7)
+    paused: list[bool] = []
+
+    class Leaving(Server):
+        async def process(self, batch: Sequence[Delivery], divert: Divert, turn: Turn) -> None:
+            paused.append(working.is_paused)
+            if batch[0].properties.message_id == "k3" and not any(delivery.attempts for delivery in batch):
+                self.batches.append(["failing"])
+                raise ValueError("failing")
+            self.is_away = len(self.batches) == 5
+            await super().process(batch, divert, turn)
+
+        async def probe(self) -> None:
+            self.is_away = False
+
+    server = Leaving()
+    async with lane(site, server) as working:
+        await eventually(lambda: have_come(server, 10))
+        await eventually(lambda: goes_on(working))
+
+    told = [["k0"], ["k1", "k2"], ["failing"], ["failing"], ["failing"], ["k4"], ["k4"], ["k5", "k6"]]
+    assert server.batches == told
+    assert paused == [False] * 6 + [True, False]
 
 
 async def test_messages_in_flight_at_two_crashes_are_taken_alone(site: Site) -> None:

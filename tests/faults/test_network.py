@@ -1,5 +1,7 @@
 """The network between a worker and its servers cuts, stalls or forgets connections; a proxy stands in for it."""
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,8 +11,10 @@ from pydantic import SecretStr
 from tests.faults.oracle import assert_each_booked_and_told_once
 from tests.faults.payments import events_of, invoices, pay_many
 from tests.faults.proxy import Proxy
-from tests.site import Site, eventually, is_not_ready, is_ready
+from tests.site import DEADLINE_S, Site, eventually, is_not_ready, is_ready
 from worker.app import App
+from worker.books.session import Session
+from worker.domain.settlement import Settlement
 
 PAYMENTS = 600
 BATCH = 20
@@ -114,3 +118,35 @@ async def test_the_answer_to_a_commit_that_is_lost_books_nothing_twice(site: Sit
         assert proxy.cuts_left == 0
 
     await assert_each_booked_and_told_once(site, events, 200)
+
+
+async def test_a_lane_that_is_slow_to_end_is_not_met_by_the_next_one(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection to the broker is cut while a lane, deaf to its cancellation, is in a transaction."""
+    monkeypatch.setattr("worker.app.CLOSE_TIMEOUT_S", 0.1)
+    settles, may_end = asyncio.Event(), asyncio.Event()
+
+    async def linger(session: Session, *_: object) -> list[Settlement]:
+        async with session.transaction() as connection:
+            await connection.execute("SELECT 1")
+            settles.set()
+            while not may_end.is_set():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await may_end.wait()
+        return []
+
+    await invoices(site)
+    await pay_many(site, 10)
+    async with contextlib.AsyncExitStack() as stack:
+        proxy = await stack.enter_async_context(Proxy(site.amqp_url))
+        with monkeypatch.context() as patch:
+            patch.setattr("worker.pipeline.settle_batch", linger)
+            await stack.enter_async_context(site.worker(**by_way_of(proxy, "broker")))
+            async with asyncio.timeout(DEADLINE_S):
+                await settles.wait()
+        proxy.cut()
+        events = await events_of(site, 10)
+        may_end.set()
+
+    await assert_each_booked_and_told_once(site, events, 10)

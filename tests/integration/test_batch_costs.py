@@ -11,7 +11,7 @@ from tests.faults.proxy import Proxy
 from tests.integration.audited_books import NOW, invoice
 from tests.integration.cancelled_books import pay
 from tests.places import Database
-from tests.site import Site
+from tests.site import DEADLINE_S, Site, eventually
 from tests.statements import NAMES
 from worker.books.companies import put_policy
 from worker.books.ledger import settle_batch
@@ -103,3 +103,34 @@ async def test_a_window_of_the_relay_takes_four_round_trips(site: Site) -> None:
         assert await counted.taken() == (window + look, 7)
     events = await site.events(2 * RELAY_WINDOW_MESSAGES)
     assert len({event.message.message_id for event in events}) == 2 * RELAY_WINDOW_MESSAGES
+
+
+async def test_a_relay_that_has_taken_all_does_not_look_again_until_more_is_written(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.relay.RELAY_POLL_S", 3600.0)
+    counted = Counted()
+    async with (
+        counted.session(site.database_url) as session,
+        counted.session(site.database_url) as relaying,
+        await connect(site.amqp_url, "test") as connection,
+    ):
+        await put_invoices(session, [(ACME, invoice("acme", "1234567", "710.00")[1])], NOW)
+        relay = Relay(relaying, Replies(site.amqp_url, "test"))
+        running = asyncio.create_task(relay.run(Publisher(connection)))
+        for key in ("prepares the statements", "counts"):
+            await eventually(lambda: is_told(site))
+            await counted.taken()
+            await settle_batch(session, [pay(key, ("1234567", "1.00"))], {"acme": ACME}, Moment(NOW))
+            await counted.taken()
+            relay.note_written(1)
+            await site.events(1)
+        await eventually(lambda: is_told(site))
+        relay.end()
+        await asyncio.wait_for(running, DEADLINE_S)
+        window, look = ["BEGIN", "take_outbox", "delete_outbox", "COMMIT"], ["BEGIN", "take_outbox", "COMMIT"]
+        assert (await counted.taken())[0] == window + look, "the look is that of a relay that ends"
+
+
+async def is_told(site: Site) -> bool:
+    return bool(await site.database.fetchval("SELECT count(*) = 0 FROM outbox"))

@@ -1,10 +1,11 @@
 import asyncio
 import contextlib
 
-import asyncpg
+import pytest
 
 from tests.places import Database
 from worker.books.session import Session
+from worker.domain.errors import UnavailableError
 
 
 async def test_a_begin_that_is_cut_off_does_not_swallow_what_comes_after_it(database: Database) -> None:
@@ -18,14 +19,8 @@ async def test_a_begin_that_is_cut_off_does_not_swallow_what_comes_after_it(data
         with contextlib.suppress(asyncio.CancelledError):
             await begun
 
-        async with session.transaction() as connection:
-            await connection.execute("CREATE TABLE committed ()")
-
-        other = await asyncpg.connect(database.url)
-        try:
-            assert await other.fetchval("SELECT to_regclass('committed')") == "committed"
-        finally:
-            await other.close()
+        await create_table(session)
+        assert await is_committed(database)
 
 
 async def test_a_transaction_has_the_isolation_that_is_asked_for_and_else_the_servers(database: Database) -> None:
@@ -38,6 +33,33 @@ async def test_a_transaction_has_the_isolation_that_is_asked_for_and_else_the_se
             assert await connection.fetchval("SHOW transaction_read_only") == "off"
 
 
-async def begin(session: Session) -> None:
-    async with session.transaction():
+async def test_no_transaction_begins_inside_of_one_that_has_not_ended(database: Database) -> None:
+    """It would be a savepoint in it, and be gone with it."""
+    begun = asyncio.Event()
+    async with Session(database.url, "test") as session:
+        lingering = asyncio.create_task(begin(session, begun))
+        await begun.wait()
+        with pytest.raises(UnavailableError, match="given up"):
+            await create_table(session)
+        await create_table(session)
+        assert await is_committed(database)
+        lingering.cancel()
+        await asyncio.wait([lingering])
+
+
+async def create_table(session: Session) -> None:
+    async with session.transaction() as connection:
+        await connection.execute("CREATE TABLE committed ()")
+
+
+async def is_committed(database: Database) -> bool:
+    async with Session(database.url, "other") as other, other.connection() as connection:
+        return bool(await connection.fetchval("SELECT to_regclass('committed') IS NOT NULL"))
+
+
+async def begin(session: Session, begun: asyncio.Event | None = None) -> None:
+    async with session.transaction() as connection:
+        if begun is not None:
+            await connection.execute("SELECT 1")
+            begun.set()
         await asyncio.Event().wait()

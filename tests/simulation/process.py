@@ -26,7 +26,10 @@ POLL_S = 60.0
 """How often simulated workers look for what nobody told them of. Each look costs real statements."""
 TODAY = datetime(2026, 1, 15, 12, tzinfo=UTC)
 SETTINGS = Settings(
-    amqp_url=SecretStr("amqp://simulated"), database_url=SecretStr("postgresql://simulated"), audit_pause_s=0
+    amqp_url=SecretStr("amqp://simulated"),
+    database_url=SecretStr("postgresql://simulated"),
+    audit_pause_s=0,
+    batch_messages=2,  # so that batches overlap
 )
 _current: ContextVar["Process"] = ContextVar("process")
 
@@ -110,7 +113,7 @@ def simulated_servers() -> Iterator[None]:
         "worker.broker.publisher.open_channel": open_simulated_channel,
         "worker.app.Session": SimulatedSession,
         "worker.app.HealthServer": _NoHealthServer,
-        "worker.app.PENDING_POLL_S": POLL_S,
+        "worker.undone.PENDING_POLL_S": POLL_S,
         "worker.relay.RELAY_POLL_S": POLL_S,
     }
     patches = [patch(name, what) for name, what in places.items()]

@@ -24,22 +24,35 @@ from worker.domain.request import Request
 from worker.domain.settlement import Settled, Settlement, settle
 from worker.domain.verdict import LineVerdict
 from worker.domain.view import Moment
+from worker.turns import Turn
 
 
 async def settle_batch(
-    session: Session, requests: Sequence[Request], policies: Mapping[str, Policy], moment: Moment
+    session: Session,
+    requests: Sequence[Request],
+    policies: Mapping[str, Policy],
+    moment: Moment,
+    turn: Turn | None = None,
 ) -> list[Settlement]:
     """Settle the requests in their order in one transaction and return what was committed.
+
+    With a turn, its events are written to the outbox, and all is committed, after the batch before.
 
     Raises ContendedError where another worker wrote the same key first, and as Session.transaction() does. Whatever is
     raised, nothing was written, except for an UnavailableError on COMMIT, after which nobody knows.
     """
     async with session.transaction() as connection:
         view = await read_view(connection, requests, policies)
+        if turn is not None:
+            turn.note_locked()
         held_before = dict(view.held)
         settlements = settle(requests, view, policies, moment, uuid7)
         if settlements:
-            await _write(connection, Batch(settlements, held_before, view, policies, moment))
+            batch = Batch(settlements, held_before, view, policies, moment)
+            await _write(connection, batch)
+            if turn is not None:
+                await turn.may_commit()
+            await _write_outbox(connection, batch)
     return settlements
 
 
@@ -49,7 +62,6 @@ async def _write(connection: Connection, batch: Batch) -> None:
     draws = [(item.verdict.wallet_id, item.verdict.amount_minor) for item in batch.moved]
     await draw(connection, [(wallet_id, amount) for wallet_id, amount in draws if wallet_id is not None])
     await _write_outcomes(connection, batch)
-    await _write_outbox(connection, batch)
     await _write_pending(connection, batch)
 
 

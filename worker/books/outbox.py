@@ -1,9 +1,10 @@
 """What is still to be published: taken under a lock, deleted once it is confirmed."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
 from uuid import UUID
 
+from schemas.limits import OUTCOME_BYTES_MAX
 from schemas.value import Value
 from worker.books.session import Connection
 from worker.books.sql import query
@@ -24,13 +25,23 @@ class StoredOutcome(Value, frozen=True, kw_only=True):
     return_address: ReturnAddress = NOWHERE
 
 
-async def take_outbox(connection: Connection, after_id: int = 0) -> list[tuple[int, StoredOutcome]]:
+Taken: TypeAlias = tuple[int, StoredOutcome]
+"""A row of the outbox by its id."""
+
+
+async def take_outbox(connection: Connection, after_id: int = 0) -> list[Taken]:
     """Return the oldest rows after that one that no other relay is at, by id. They stay locked in the transaction.
 
     At most RELAY_WINDOW_MESSAGES, and RELAY_WINDOW_BYTES_MAX unless there is but one.
     """
     rows = await connection.fetch(query("take_outbox"), after_id, RELAY_WINDOW_MESSAGES, RELAY_WINDOW_BYTES_MAX)
     return [(row["id"], _outcome(row)) for row in rows]
+
+
+def may_be_more(taken: Sequence[Taken]) -> bool:
+    """Say whether the window may have been cut, by its rows or by its bytes. If not, nothing else was to be taken."""
+    body_bytes = sum(len(outcome.body) for _, outcome in taken)
+    return len(taken) == RELAY_WINDOW_MESSAGES or body_bytes + OUTCOME_BYTES_MAX > RELAY_WINDOW_BYTES_MAX
 
 
 async def delete_outbox(connection: Connection, ids: Iterable[int]) -> None:

@@ -1,4 +1,4 @@
-"""One held connection to Postgres for each lane of work, and what its failures mean for the message in hand."""
+"""A held connection to Postgres for whatever works on its own, and what its failures mean for the message in hand."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -72,6 +72,12 @@ class Session:
             except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 connection.terminate()
 
+    def drop(self) -> None:
+        """Give the connection up at once, whatever is being done on it."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()
+
     @asynccontextmanager
     async def transaction(self, **options: Any) -> AsyncIterator[Connection]:
         """Run the block in a transaction. The options are asyncpg's: isolation, readonly, deferrable.
@@ -79,12 +85,16 @@ class Session:
         Raises UnavailableError where the server is away: also where a COMMIT went out and its answer did not come, so
         that what was decided has to be looked up under its keys. TransientError where trying again may help.
         """
-        async with self.connection() as connection, connection.transaction(**options):
-            try:
-                yield connection
-            except TimeoutError:
-                connection.terminate()  # else it would wait as long again, for the answer to its ROLLBACK
-                raise
+        async with self.connection() as connection:
+            if connection.is_in_transaction():
+                self.drop()  # of somebody who has not ended yet: in it this one would be a savepoint, committed nowhere
+                raise UnavailableError("Postgres: the connection is still in a transaction that was given up")
+            async with connection.transaction(**options):
+                try:
+                    yield connection
+                except (TimeoutError, asyncio.CancelledError):
+                    connection.terminate()  # else it would wait as long again, for the answer to its ROLLBACK
+                    raise
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
@@ -101,11 +111,11 @@ class Session:
             self._raise_if_cancelled(error)
             if isinstance(error, ValueError) or (isinstance(error, asyncpg.InterfaceError) and self._is_open()):
                 raise  # what the driver refuses to send, such as a number too large: no outage, the connection is sound
-            self._drop()
+            self.drop()
             raise UnavailableError(f"Postgres cannot be reached: {unreachable(error)}") from error
         except asyncpg.PostgresError as error:
             if str(error.sqlstate).startswith(_AWAY_CLASSES):
-                self._drop()
+                self.drop()
                 lacking = "; `payment-worker doctor` says what lacks" if str(error.sqlstate).startswith("42") else ""
                 raise UnavailableError(f"Postgres refuses to work: {_told(error)}{lacking}") from error
             raise
@@ -113,7 +123,7 @@ class Session:
             # Cancelled in the middle of something: a BEGIN whose answer has not come may have been done, unknown to the
             # driver, and what comes after it would be committed nowhere.
             if not isinstance(error, Exception) or self._is_in_transaction():
-                self._drop()
+                self.drop()
             raise
 
     async def _connected(self) -> Connection:
@@ -143,7 +153,7 @@ class Session:
         """Let a cancellation through that the driver, rolling back, has covered with an error of its own."""
         task = asyncio.current_task()
         if task is not None and task.cancelling():
-            self._drop()
+            self.drop()
             raise asyncio.CancelledError from error
 
     def _is_in_transaction(self) -> bool:
@@ -151,11 +161,6 @@ class Session:
 
     def _is_open(self) -> bool:
         return self._connection is not None and not self._connection.is_closed()
-
-    def _drop(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.terminate()
 
 
 def _told(error: asyncpg.PostgresError) -> str:

@@ -47,10 +47,19 @@ class Intake:
                 await self._changed.wait()
         if self._lost is not None:
             raise LinkLostError(f"{self.queue}: {self._lost}")
+        return self._cut(messages_max)
+
+    def take_full(self, messages: int) -> list[Delivery]:
+        """Return what take() would if so many have been delivered, and none of them has to come alone; else nothing."""
+        if len(self._buffer) < messages or self._is_suspect(self._buffer[0]):
+            return []
+        return self._cut(messages)
+
+    def _cut(self, messages_max: int) -> list[Delivery]:
         batch: list[Delivery] = []
         batch_bytes = 0
         while self._buffer and len(batch) < messages_max:
-            is_suspect = self._buffer[0].redeliveries >= SUSPECT_DELIVERIES_MIN
+            is_suspect = self._is_suspect(self._buffer[0])
             batch_bytes += len(self._buffer[0].body)
             if batch and (is_suspect or batch_bytes > BATCH_BYTES_MAX):
                 break
@@ -58,6 +67,9 @@ class Intake:
             if is_suspect:
                 break
         return batch
+
+    def _is_suspect(self, delivery: Delivery) -> bool:
+        return delivery.redeliveries >= SUSPECT_DELIVERIES_MIN
 
     async def acknowledge(self, batch: Sequence[Delivery]) -> None:
         """Acknowledge the batch and everything taken before it.
