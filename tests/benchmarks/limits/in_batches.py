@@ -15,7 +15,7 @@ import uvloop
 from tests.benchmarks.payments import COMPANY, Load, as_published
 from worker.books.companies import read_policies
 from worker.books.ledger import settle_batch
-from worker.books.session import Session
+from worker.books.session import LOOKUPS, Session
 from worker.domain.message import Message
 from worker.domain.policy import Policy
 from worker.domain.request import Request, read_request
@@ -25,7 +25,7 @@ from worker.limits import BATCH_MESSAGES_MAX
 
 async def main(load: Load) -> None:
     warm_up = Load(BATCH_MESSAGES_MAX, load.invoices, mark="w")
-    async with Session(os.environ["PAYMENT_WORKER_DATABASE_URL"], "benchmark") as session:
+    async with Session(os.environ["PAYMENT_WORKER_DATABASE_URL"], "benchmark", settings=LOOKUPS) as session:
         async with session.connection() as connection:
             policies = await read_policies(connection, {COMPANY})
         moment = Moment(datetime.now(UTC), ZoneInfo("UTC"))
