@@ -5,6 +5,8 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
+from urllib.error import HTTPError
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
@@ -28,6 +30,16 @@ class Vhost:
     amqp_url: str
     management_url: str
     """The RabbitMQ HTTP API; its paths name the vhost, as in `/api/queues/{quote(name, safe='')}`."""
+
+    def end_connection(self, name: str) -> bool:
+        """Have the broker end the connection; False where it has ended already, as a worker's other one may have."""
+        try:
+            ask_management(self.management_url, "DELETE", f"/api/connections/{quote(name, safe='')}")
+        except HTTPError as error:
+            if error.code != HTTPStatus.NOT_FOUND:
+                raise
+            return False
+        return True
 
 
 @contextmanager
