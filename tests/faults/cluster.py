@@ -70,10 +70,21 @@ class Node:
         self._run("rabbitmq-upgrade", "revive")
 
     def lead(self, vhost: str, queue: str) -> None:
-        """Have it lead the queue, and nothing else change."""
+        """Have it lead the queue, and nothing else change.
+
+        It is asked again where it fails: a node that came back a moment ago may lack what a leader needs.
+        """
         found = f'rabbit_amqqueue:lookup(rabbit_misc:r(<<"{vhost}">>, queue, <<"{queue}">>))'
         migrated = "rabbit_quorum_queue:transfer_leadership(Q, node())"
-        self._run("rabbitmqctl", "eval", f"{{ok, Q}} = {found}, {{migrated, _}} = {migrated}.")
+        leads = "{migrated, _} -> ok; {not_migrated, already_leader} -> ok"
+        until = time.monotonic() + START_TIMEOUT_S
+        while True:
+            try:
+                return self._run("rabbitmqctl", "eval", f"{{ok, Q}} = {found}, case {migrated} of {leads} end.")
+            except RuntimeError:
+                if time.monotonic() > until:
+                    raise
+            time.sleep(PAUSE_S)
 
     def flaw(self) -> str:
         """Return what keeps the cluster, as this node sees it, from outliving the loss of any one node; or nothing."""
