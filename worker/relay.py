@@ -2,14 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
 
 from pamqp.commands import Basic
 from pamqp.common import FieldTable
 
 from schemas import catalog
 from schemas.outcome import OUTCOME_TYPE, Status
-from worker.books.outbox import StoredOutcome, Taken, delete_outbox, may_be_more, take_outbox
+from worker.books.outbox import StoredOutcome, delete_outbox, may_be_more, take_outbox
 from worker.books.session import Session
 from worker.broker.properties import PERSISTENT
 from worker.broker.publisher import Publication, Publisher
@@ -65,7 +64,7 @@ class Relay:
         while True:
             self._woken.clear()
             try:
-                taken = await self._publish_window(publisher)
+                published, is_all = await self._publish_window(publisher)
                 self._backoff.reset()
                 self.is_waiting = False
             except LinkLostError:
@@ -78,9 +77,9 @@ class Relay:
                 await self._backoff.wait()
                 continue
             if self._is_ending:
-                if not taken:
+                if not published:
                     return
-            elif not may_be_more(taken):
+            elif is_all:
                 await self._wait_for_work()
 
     def _note_published(self, rows: int) -> None:
@@ -95,16 +94,20 @@ class Relay:
         except TimeoutError:
             pass
 
-    async def _publish_window(self, publisher: Publisher) -> Sequence[Taken]:
-        """Publish the oldest rows and return them; what a queue refused stays for a later round."""
+    async def _publish_window(self, publisher: Publisher) -> tuple[int, bool]:
+        """Publish the oldest rows; return how many there were, and whether they were all that could be taken.
+
+        What a queue refused stays for a later round.
+        """
         async with self._session.transaction() as connection:
             passed_over_id = self._refusals.passed_over_id()
             taken = await take_outbox(connection, passed_over_id)
-            if not may_be_more(taken) and not passed_over_id:
+            is_all = not may_be_more(taken)
+            if is_all and not passed_over_id:
                 self._backlog_rows = len(taken)
             if not taken:
                 self._note_published(0)
-                return taken
+                return 0, is_all
             answers = await publisher.publish_each([outcome_publication(outcome) for _, outcome in taken])
             told = [each for each, answer in zip(taken, answers, strict=True) if isinstance(answer, bool)]
             replies = [reply for _, outcome in told if (reply := reply_publication(outcome)) is not None]
@@ -118,7 +121,7 @@ class Relay:
         if refused:
             REFUSED.inc(len(refused))
             self._refusals.pass_over(taken[-1][0], refused[0])
-        return taken
+        return len(taken), is_all
 
     async def _reply(self, publisher: Publisher, replies: list[Publication]) -> list[bool]:
         """Publish the replies. Where they alone have no connection to go by, they are given up, and no outcome is."""
