@@ -15,6 +15,7 @@ from aio_pika.abc import AbstractConnection
 
 from schemas.catalog import DEAD_LETTERS_QUEUE, INVOICES_QUEUE, REGISTRATIONS_QUEUE
 from worker.auditor import Auditor
+from worker.backlog import Backlog
 from worker.books.session import LOOKUPS, Session
 from worker.broker.channel import open_channel
 from worker.broker.connection import connect
@@ -54,8 +55,9 @@ class App:
         self._sessions = {name: Session(dsn, name, ANSWER_TIMEOUT_S, LOOKUPS) for name in _SESSIONS}
         self._sessions["audit"] = Session(dsn, "audit", ANSWER_TIMEOUT_S)
         self._replies = Replies(settings.amqp_url.get_secret_value(), "payment-worker replies")
-        self._relay = Relay(self._sessions["relay"], self._replies)
-        self._undone = Undone(self._sessions["pending"], self._relay, self._clock)
+        self._backlog = Backlog()
+        self._relay = Relay(self._sessions["relay"], self._replies, self._backlog)
+        self._undone = Undone(self._sessions["pending"], self._backlog, self._clock)
         self._auditor = Auditor(self._sessions["audit"], settings.audit_pause_s)
 
     def stop(self) -> None:
@@ -176,7 +178,7 @@ class App:
     def _processors(self) -> tuple[Processor, Processor, Processor]:
         sessions = (self._sessions["registrations"], self._sessions["ahead"])
         return (
-            Registrations(sessions, self._relay, self._clock),
+            Registrations(sessions, self._backlog, self._clock),
             Invoices(self._sessions["invoices"], self._clock),
             DeadLetters(self._sessions["dead-letters"]),
         )
@@ -208,7 +210,7 @@ class App:
         missing = [] if self._lanes else ["RabbitMQ"]
         if self._relay.is_waiting or any(lane.is_paused for lane in self._lanes):
             missing.append("a server that is away")
-        if self._relay.is_full:
+        if self._backlog.is_full:
             missing.append("outcomes that are not taken")
         return missing
 

@@ -11,13 +11,15 @@ PREFETCH_MESSAGES = 1_000
 """Deliveries a lane holds unacknowledged: two batches at work, one ready and one under way."""
 PREFETCH_MESSAGES_MAX = 2_000
 """What a quorum queue allows."""
-RELAY_WINDOW_MESSAGES = 200
-"""Outcomes taken from the outbox at a time. Above 100 to 200 nothing is gained."""
+RELAY_WINDOW_MESSAGES = 250
+"""Outcomes taken from the outbox at a time: those of a batch."""
 RELAY_WINDOW_BYTES_MAX = 8 * 1024 * 1024
-"""Their bodies together, which are held in memory until they are confirmed."""
+"""The bodies together that are read for it, which are held in memory until they are confirmed."""
+KEPT_BYTES_MAX = 4 * 1024 * 1024
+"""Bodies of outcomes kept from their being written to their being published. What is more is read back."""
 REPLIES_TIMEOUT_S = 20.0
 """Publishing the replies of such a window. What has not been confirmed then is given up: the outcomes must not wait."""
-PUBLISH_WINDOW_MESSAGES = 200
+PUBLISH_WINDOW_MESSAGES = 250
 PUBLISH_WINDOW_BYTES_MAX = 1024 * 1024
 """Published and not yet confirmed: so much may stand in the buffers of the socket. One message may be longer."""
 COLLECTION_OBJECTS = 50_000

@@ -13,6 +13,7 @@ from schemas.catalog import is_company
 from schemas.invoice import InvoicePut
 from schemas.limits import FIELD_ERRORS_MAX
 from schemas.wallet import WalletPut
+from worker.backlog import Backlog
 from worker.books.companies import read_policies
 from worker.books.dead_letters import file_dead_letters, resolve_dead_letters
 from worker.books.ledger import settle_batch
@@ -27,7 +28,6 @@ from worker.domain.policy import Policy
 from worker.domain.request import Request, read_request, read_statement
 from worker.domain.settlement import Settled, Settlement
 from worker.domain.view import Moment
-from worker.relay import Relay
 from worker.telemetry import DEAD_LETTERS, OUTCOMES, REPLAYS, log, named
 from worker.turns import Turn
 
@@ -47,9 +47,9 @@ class Registrations:
     Two batches may be at work at once, in turn on one session and on the other.
     """
 
-    def __init__(self, sessions: tuple[Session, Session], relay: Relay, clock: Clock) -> None:
+    def __init__(self, sessions: tuple[Session, Session], backlog: Backlog, clock: Clock) -> None:
         self._sessions = sessions
-        self._relay = relay
+        self._backlog = backlog
         self._clock = clock
 
     async def process(self, batch: Sequence[Delivery], divert: Divert, turn: Turn) -> None:
@@ -60,7 +60,7 @@ class Registrations:
         moment = self._clock()
         requests, refused = _read(batch, messages, policies, moment)
         await turn.take(_names(requests))
-        await settle_and_tell(session, self._relay, requests, policies, moment, turn)
+        await settle_and_tell(session, self._backlog, requests, policies, moment, turn)
         turn.note_committed()
         await turn.may_end()
         await _divert_all(refused, divert)
@@ -69,18 +69,18 @@ class Registrations:
 
 async def settle_and_tell(
     session: Session,
-    relay: Relay,
+    backlog: Backlog,
     requests: Sequence[Request],
     policies: Mapping[str, Policy],
     moment: Moment,
     turn: Turn | None = None,
 ) -> None:
-    """Settle the requests in one transaction as soon as the relay has room, and let it know."""
+    """Settle the requests in one transaction as soon as the backlog has room, and note what is to be published."""
     if requests:
-        await relay.has_room()
-        settlements = await settle_batch(session, requests, policies, moment, turn)
-        _count(settlements)
-        relay.note_written(len(settlements))
+        await backlog.has_room()
+        committed = await settle_batch(session, requests, policies, moment, turn)
+        _count(committed.settlements)
+        backlog.note_written(committed.outbox)
 
 
 async def policies_of(session: Session, messages: Sequence[Message]) -> dict[str, Policy]:

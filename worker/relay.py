@@ -2,19 +2,21 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 
 from pamqp.commands import Basic
 from pamqp.common import FieldTable
 
 from schemas import catalog
 from schemas.outcome import OUTCOME_TYPE, Status
-from worker.books.outbox import StoredOutcome, delete_outbox, may_be_more, take_outbox
-from worker.books.session import Session
+from worker.backlog import Backlog
+from worker.books.outbox import StoredOutcome, delete_outbox, take_known, take_oldest
+from worker.books.session import Connection, Session
 from worker.broker.properties import PERSISTENT
 from worker.broker.publisher import Publication, Publisher
 from worker.broker.replies import Replies
 from worker.domain.errors import LinkLostError, TransientError, UnavailableError
-from worker.limits import OUTBOX_BACKLOG_ROWS_MAX, RECONNECT_DELAY_MAX_S, RELAY_POLL_S
+from worker.limits import RECONNECT_DELAY_MAX_S, RELAY_POLL_S
 from worker.outage import Backoff
 from worker.telemetry import PUBLISHED, REFUSED, UNROUTED, log
 
@@ -24,47 +26,33 @@ DOWNSTREAM_QUEUES_PREFIX = "outcomes."
 
 
 class Relay:
-    """Publishes what stands in the outbox, whichever worker wrote it. Several relays pass over each other's rows."""
+    """Publishes what stands in the outbox, whichever worker wrote it. Several relays pass over each other's rows.
 
-    def __init__(self, session: Session, replies: Replies) -> None:
+    What its own worker has written it need not look for. Once in a while it looks for all that there is.
+    """
+
+    def __init__(self, session: Session, replies: Replies, backlog: Backlog) -> None:
         self._session = session
         self._replies = replies
-        self._woken = asyncio.Event()
-        self._caught_up = asyncio.Event()
-        self._backlog_rows = 0
+        self._backlog = backlog
+        self._look_at = 0.0
         self._backoff = Backoff()
         self._refusals = _Refusals()
         self._is_ending = False
         self.is_waiting = False
         """True while a server is away."""
 
-    def note_written(self, rows: int) -> None:
-        """Take note that so many rows have been written to the outbox."""
-        self._backlog_rows += rows
-        self._woken.set()
-
-    async def has_room(self) -> None:
-        """Return once there is room for more."""
-        while self.is_full:
-            self._caught_up.clear()
-            await self._caught_up.wait()
-
-    @property
-    def is_full(self) -> bool:
-        """True while so much is to be published, beside what queues refuse, that nothing more is booked."""
-        return self._backlog_rows > OUTBOX_BACKLOG_ROWS_MAX
-
     def end(self) -> None:
         """Let run() return as soon as nothing is left to publish."""
         self._is_ending = True
-        self._woken.set()
+        self._backlog.woken.set()
 
     async def run(self, publisher: Publisher) -> None:
         """Publish until ended. Raises LinkLostError; a database that is away is waited for."""
         while True:
-            self._woken.clear()
+            self._backlog.woken.clear()
             try:
-                published, is_all = await self._publish_window(publisher)
+                published, may_be_more = await self._publish_window(publisher)
                 self._backoff.reset()
                 self.is_waiting = False
             except LinkLostError:
@@ -79,49 +67,54 @@ class Relay:
             if self._is_ending:
                 if not published:
                     return
-            elif is_all:
+            elif not may_be_more:
                 await self._wait_for_work()
-
-    def _note_published(self, rows: int) -> None:
-        """Note that so many rows less wait to be tried."""
-        self._backlog_rows = max(self._backlog_rows - rows, 0)
-        self._caught_up.set()
 
     async def _wait_for_work(self) -> None:
         try:
             async with asyncio.timeout(RELAY_POLL_S):
-                await self._woken.wait()
+                await self._backlog.woken.wait()
         except TimeoutError:
             pass
 
     async def _publish_window(self, publisher: Publisher) -> tuple[int, bool]:
-        """Publish the oldest rows; return how many there were, and whether they were all that could be taken.
+        """Publish the oldest rows; return how many there were, and whether there may be more to take.
 
         What a queue refused stays for a later round.
         """
+        known = self._backlog.window()
+        is_look = self._is_ending or not known or time.monotonic() >= self._look_at
         async with self._session.transaction() as connection:
-            passed_over_id = self._refusals.passed_over_id()
-            taken = await take_outbox(connection, passed_over_id)
-            is_all = not may_be_more(taken)
-            if is_all and not passed_over_id:
-                self._backlog_rows = len(taken)
-            if not taken:
-                self._note_published(0)
-                return 0, is_all
-            answers = await publisher.publish_each([outcome_publication(outcome) for _, outcome in taken])
-            told = [each for each, answer in zip(taken, answers, strict=True) if isinstance(answer, bool)]
-            replies = [reply for _, outcome in told if (reply := reply_publication(outcome)) is not None]
-            replied = await self._reply(publisher, replies)
-            await delete_outbox(connection, [row_id for row_id, _ in told])
+            if is_look:
+                taken = await take_oldest(connection, self._backlog.rows, self._refusals.passed_over_id())
+            else:
+                taken = await take_known(connection, known)
+            refusal = await self._publish(publisher, connection, taken.rows) if taken.rows else None
+        ids = [row_id for row_id, _ in taken.rows]
+        if refusal is not None:
+            self._refusals.pass_over(ids[-1], refusal)
+        if is_look:
+            self._backlog.note_tried(ids)
+            self._look_at = 0.0 if taken.may_be_more else time.monotonic() + RELAY_POLL_S
+            return len(ids), taken.may_be_more
+        self._backlog.note_tried(known.keys() - taken.left)
+        return len(ids), bool(self._backlog.rows)
+
+    async def _publish(
+        self, publisher: Publisher, connection: Connection, rows: Sequence[tuple[int, StoredOutcome]]
+    ) -> UnavailableError | None:
+        """Publish the rows, with their replies, and delete what is confirmed. Return why a queue refused any."""
+        answers = await publisher.publish_each([outcome_publication(outcome) for _, outcome in rows])
+        told = [each for each, answer in zip(rows, answers, strict=True) if isinstance(answer, bool)]
+        replies = [reply for _, outcome in told if (reply := reply_publication(outcome)) is not None]
+        replied = await self._reply(publisher, replies)
+        await delete_outbox(connection, [row_id for row_id, _ in told])
         PUBLISHED.inc(len(told))
         UNROUTED.labels("outcome").inc(answers.count(False))
         UNROUTED.labels("reply").inc(replied.count(False))
-        self._note_published(len(taken))
-        refused = [answer for answer in answers if isinstance(answer, UnavailableError)]
-        if refused:
-            REFUSED.inc(len(refused))
-            self._refusals.pass_over(taken[-1][0], refused[0])
-        return len(taken), is_all
+        refusals = [answer for answer in answers if isinstance(answer, UnavailableError)]
+        REFUSED.inc(len(refusals))
+        return refusals[0] if refusals else None
 
     async def _reply(self, publisher: Publisher, replies: list[Publication]) -> list[bool]:
         """Publish the replies. Where they alone have no connection to go by, they are given up, and no outcome is."""
@@ -157,7 +150,7 @@ class _Refusals:
             if time.monotonic() > self._again_at + RECONNECT_DELAY_MAX_S:
                 self._backoff.reset()
             self._again_at = time.monotonic() + self._backoff.next_delay_s()
-        self._passed_over_id = row_id
+        self._passed_over_id = max(self._passed_over_id, row_id)
 
 
 def outcome_publication(outcome: StoredOutcome) -> Publication:

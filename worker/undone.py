@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 
+from worker.backlog import Backlog
 from worker.books.pending import take_pending
 from worker.books.session import Session
 from worker.domain.errors import RefusedError, UnavailableError
@@ -12,16 +13,15 @@ from worker.domain.view import Moment
 from worker.limits import PENDING_POLL_S, PENDING_ROWS_MAX
 from worker.outage import Backoff
 from worker.pipeline import Clock, policies_of, settle_and_tell
-from worker.relay import Relay
 from worker.telemetry import log, named
 
 
 class Undone:
     """Looks for undone payments, on a session of its own."""
 
-    def __init__(self, session: Session, relay: Relay, clock: Clock) -> None:
+    def __init__(self, session: Session, backlog: Backlog, clock: Clock) -> None:
         self._session = session
-        self._relay = relay
+        self._backlog = backlog
         self._clock = clock
 
     async def run(self) -> None:
@@ -59,7 +59,7 @@ class Undone:
     async def _settle_apart(self, requests: Sequence[Request], policies: Mapping[str, Policy], moment: Moment) -> None:
         """Settle the requests; one that fails stays undone until its next time, and hurts no other."""
         try:
-            await settle_and_tell(self._session, self._relay, requests, policies, moment)
+            await settle_and_tell(self._session, self._backlog, requests, policies, moment)
         except UnavailableError:
             raise
         except Exception as error:  # noqa: BLE001 (whatever it is, it is one payment's)

@@ -68,7 +68,8 @@ class Books:
 
     async def settle(self, *requests: Request) -> list[Settlement]:
         """Settle the requests in one batch."""
-        return await settle_batch(self.session, requests, self.policies, Moment(NOW))
+        committed = await settle_batch(self.session, requests, self.policies, Moment(NOW))
+        return list(committed.settlements)
 
     async def audit(self, findings_max: int = FINDINGS_MAX) -> Audit:
         """Audit the books whole, and see that a round of slices finds just the same."""

@@ -13,6 +13,7 @@ from tests.integration.cancelled_books import pay
 from tests.places import Database
 from tests.site import DEADLINE_S, Site, eventually
 from tests.statements import NAMES
+from worker.backlog import Backlog
 from worker.books.companies import put_policy
 from worker.books.ledger import settle_batch
 from worker.books.session import LOOKUPS, Session
@@ -26,7 +27,8 @@ from worker.limits import RELAY_WINDOW_MESSAGES
 from worker.relay import Relay
 
 ACME = Policy(company="acme", currency="EUR")
-BATCH = ["find_held", "lock_invoices", "insert_payments", "insert_allocations", "insert_outcomes", "insert_outbox"]
+BATCH = ["find_held", "lock_invoices", "write_batch"]
+LOOK = ["BEGIN", "lock_oldest_outbox", "COMMIT"]
 READY = ord("Z")
 """The type of the message by which Postgres ends each of its answers."""
 
@@ -70,7 +72,7 @@ class Counted:
 
 
 @pytest.mark.parametrize("messages", [1, 2, 250])
-async def test_a_batch_of_any_size_takes_eight_round_trips(database: Database, messages: int) -> None:
+async def test_a_batch_of_any_size_takes_five_round_trips(database: Database, messages: int) -> None:
     counted = Counted()
     async with counted.session(database.url) as session:
         async with session.connection() as connection:
@@ -85,10 +87,10 @@ async def test_a_batch_of_any_size_takes_eight_round_trips(database: Database, m
         await settle("prepares the statements")
         await counted.taken()
         await settle("counts")
-        assert await counted.taken() == (["BEGIN", *BATCH, "COMMIT"], 8)
+        assert await counted.taken() == (["BEGIN", *BATCH, "COMMIT"], 5)
 
 
-async def test_a_window_of_the_relay_takes_four_round_trips(site: Site) -> None:
+async def test_a_window_of_what_others_wrote_takes_five_round_trips(site: Site) -> None:
     counted = Counted()
     async with counted.session(site.database_url) as session, await connect(site.amqp_url, "test") as connection:
         await put_invoices(session, [(ACME, invoice("acme", "1234567", "710.00")[1])], NOW)
@@ -96,16 +98,16 @@ async def test_a_window_of_the_relay_takes_four_round_trips(site: Site) -> None:
             requests = [pay(f"{batch} {n}", ("1234567", "1.00")) for n in range(RELAY_WINDOW_MESSAGES)]
             await settle_batch(session, requests, {"acme": ACME}, Moment(NOW))
             await counted.taken()
-            relay = Relay(session, Replies(site.amqp_url, "test"))
+            relay = Relay(session, Replies(site.amqp_url, "test"), Backlog())
             relay.end()
             await relay.run(Publisher(connection))
-        window, look = ["BEGIN", "take_outbox", "delete_outbox", "COMMIT"], ["BEGIN", "take_outbox", "COMMIT"]
-        assert await counted.taken() == (window + look, 7)
+        window = ["BEGIN", "lock_oldest_outbox", "read_outbox", "delete_outbox", "COMMIT"]
+        assert await counted.taken() == (window + LOOK, 8)
     events = await site.events(2 * RELAY_WINDOW_MESSAGES)
     assert len({event.message.message_id for event in events}) == 2 * RELAY_WINDOW_MESSAGES
 
 
-async def test_a_relay_that_has_taken_all_does_not_look_again_until_more_is_written(
+async def test_a_relay_reads_nothing_back_and_looks_for_nothing_that_its_own_worker_has_written(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("worker.relay.RELAY_POLL_S", 3600.0)
@@ -116,20 +118,21 @@ async def test_a_relay_that_has_taken_all_does_not_look_again_until_more_is_writ
         await connect(site.amqp_url, "test") as connection,
     ):
         await put_invoices(session, [(ACME, invoice("acme", "1234567", "710.00")[1])], NOW)
-        relay = Relay(relaying, Replies(site.amqp_url, "test"))
+        backlog = Backlog()
+        relay = Relay(relaying, Replies(site.amqp_url, "test"), backlog)
         running = asyncio.create_task(relay.run(Publisher(connection)))
         for key in ("prepares the statements", "counts"):
             await eventually(lambda: is_told(site))
             await counted.taken()
-            await settle_batch(session, [pay(key, ("1234567", "1.00"))], {"acme": ACME}, Moment(NOW))
+            committed = await settle_batch(session, [pay(key, ("1234567", "1.00"))], {"acme": ACME}, Moment(NOW))
             await counted.taken()
-            relay.note_written(1)
+            backlog.note_written(committed.outbox)
             await site.events(1)
         await eventually(lambda: is_told(site))
         relay.end()
         await asyncio.wait_for(running, DEADLINE_S)
-        window, look = ["BEGIN", "take_outbox", "delete_outbox", "COMMIT"], ["BEGIN", "take_outbox", "COMMIT"]
-        assert (await counted.taken())[0] == window + look, "the look is that of a relay that ends"
+        window = ["BEGIN", "lock_outbox", "delete_outbox", "COMMIT"]
+        assert (await counted.taken())[0] == window + LOOK, "the look is that of a relay that ends"
 
 
 async def is_told(site: Site) -> bool:

@@ -13,7 +13,7 @@ from tests.integration.filled_books import FILL, nodes
 from tests.places import Database
 from worker.books.companies import put_policy
 from worker.books.ledger import settle_batch
-from worker.books.outbox import delete_outbox, take_outbox
+from worker.books.outbox import delete_outbox, take_known, take_oldest
 from worker.books.pending import take_pending
 from worker.books.session import LOOKUPS, Session
 from worker.domain.policy import DuplicateCheck, Policy
@@ -47,11 +47,12 @@ class Explained:
         """Book payments of invoices, relay their outcomes, look for undone ones; return the parts of the plans."""
         self.nodes.clear()
         payments = [pay(f"key-{n}", (f"filled-{n}", "1.00")) for n in range(first, first + messages)]
-        await settle_batch(self.session, payments, {"acme": ACME}, Moment(NOW))
+        committed = await settle_batch(self.session, payments, {"acme": ACME}, Moment(NOW))
         async with self.session.transaction() as connection:
-            taken = await take_outbox(connection)
-            assert taken
-            await delete_outbox(connection, [row_id for row_id, _ in taken])
+            assert (await take_oldest(connection, {})).rows
+            taken = await take_known(connection, committed.outbox)
+            assert len(taken.rows) == messages
+            await delete_outbox(connection, [row_id for row_id, _ in taken.rows])
             await take_pending(connection, NOW, messages)
         return set(self.nodes)
 

@@ -65,7 +65,8 @@ def cancellation(key: str = "cancellation") -> Request:
 
 
 async def settle(session: Session, *requests: Request) -> list[Settlement]:
-    return await settle_batch(session, requests, {"acme": POLICY}, Moment(NOW))
+    committed = await settle_batch(session, requests, {"acme": POLICY}, Moment(NOW))
+    return list(committed.settlements)
 
 
 async def reason(session: Session, request: Request) -> Reason:

@@ -103,8 +103,8 @@ class SimulatedConnection:
         async def check_and_do() -> Any:
             if writes:
                 self._fail_in_outages()
-            if name == "insert_payments":
-                self._fail_on(args[2])
+            if name == "write_batch":
+                self._fail_on([payment.idempotency_key for payment in args[1]])
             return await effect()
 
         return await self._do(name, WRITE if writes else STATEMENT, check_and_do)

@@ -13,9 +13,10 @@ from worker.domain.policy import Policy
 
 AWAITS_S = 60
 STEPS = {
-    *("connect to Postgres", "policies", "BEGIN", "find_held", "lock_invoices", "insert_payments", "insert_outcomes"),
-    *("insert_outbox", "insert_allocations", "upsert_pending", "update_payments", "delete_pending", "mark_cancelled"),
-    *("wake_pending", "take_pending", "take_outbox", "delete_outbox", "file_dead_letter", "COMMIT", "ROLLBACK"),
+    *("connect to Postgres", "policies", "BEGIN", "find_held", "lock_invoices", "write_batch"),
+    *("upsert_pending", "hold_payments", "update_payments", "delete_pending", "mark_cancelled"),
+    *("wake_pending", "take_pending", "lock_outbox", "lock_oldest_outbox", "read_outbox", "delete_outbox"),
+    *("file_dead_letter", "COMMIT", "ROLLBACK"),
     *("connect to RabbitMQ", "open a channel", "consume", "deliver from registrations", "deliver from invoices"),
     *("deliver from dead-letters", "publish to outcomes", "publish to retry.5s", "publish to dead-letter", "confirm"),
     "acknowledge",
@@ -86,6 +87,6 @@ def test_a_server_that_is_away_costs_no_message_an_attempt(simulation: Simulatio
 
 
 def test_a_look_at_the_database_that_is_cancelled_does_not_end_the_worker(simulation: Simulation) -> None:
-    plan = FaultsAt({"insert_payments": Fault.CUT_BEFORE, "a look whether it answers": Fault.CANCELLED})
+    plan = FaultsAt({"write_batch": Fault.CUT_BEFORE, "a look whether it answers": Fault.CANCELLED})
     simulation.run(a_bit_of_everything(simulation.next_name()), 1, plan)
     assert not plan.at

@@ -6,25 +6,33 @@ being claimed first and updated later.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from uuid_utils.compat import uuid7
 
 from schemas.outcome import Status
 from worker.books.batch import Batch
-from worker.books.payments import write_payments
+from worker.books.outbox import Known, address_row, known_outcomes, outbox_rows
+from worker.books.payments import change_payments, expect_rows, hold_payments, new_payments
 from worker.books.pending import awaited_name
 from worker.books.reading import read_view
-from worker.books.rows import columns, document
+from worker.books.rows import document
 from worker.books.session import Connection, Session
 from worker.books.sql import query
 from worker.books.wallets import draw
-from worker.domain.message import ReturnAddress
 from worker.domain.policy import Policy
 from worker.domain.request import Request
-from worker.domain.settlement import Settled, Settlement, settle
+from worker.domain.settlement import Settlement, settle
 from worker.domain.verdict import LineVerdict
 from worker.domain.view import Moment
 from worker.turns import Turn
+
+
+class Committed(NamedTuple):
+    """What a batch came to, and its rows in the outbox."""
+
+    settlements: Sequence[Settlement]
+    outbox: Known
 
 
 async def settle_batch(
@@ -33,10 +41,10 @@ async def settle_batch(
     policies: Mapping[str, Policy],
     moment: Moment,
     turn: Turn | None = None,
-) -> list[Settlement]:
+) -> Committed:
     """Settle the requests in their order in one transaction and return what was committed.
 
-    With a turn, its events are written to the outbox, and all is committed, after the batch before.
+    With a turn, all is committed after the batch before.
 
     Raises ContendedError where another worker wrote the same key first, and as Session.transaction() does. Whatever is
     raised, nothing was written, except for an UnavailableError on COMMIT, after which nobody knows.
@@ -47,33 +55,41 @@ async def settle_batch(
             turn.note_locked()
         held_before = dict(view.held)
         settlements = settle(requests, view, policies, moment, uuid7)
+        outbox: Known = {}
         if settlements:
             batch = Batch(settlements, held_before, view, policies, moment)
-            await _write(connection, batch)
-            if turn is not None:
-                await turn.may_commit()
-            await _write_outbox(connection, batch)
-    return settlements
+            outbox = await _write(connection, batch)
+        if turn is not None:
+            await turn.may_commit()
+    return Committed(settlements, outbox)
 
 
-async def _write(connection: Connection, batch: Batch) -> None:
-    await write_payments(connection, batch)
-    await _write_allocations(connection, batch)
+async def _write(connection: Connection, batch: Batch) -> Known:
+    await hold_payments(connection, batch)
+    payments = new_payments(batch)
+    written = await connection.fetch(
+        query("write_batch"),
+        batch.moment.now,
+        payments,
+        _allocation_rows(batch),
+        _outcome_rows(batch),
+        outbox_rows(batch.settlements),
+    )
+    expect_rows(written[0]["payments"], len(payments))
+    await change_payments(connection, batch)
     draws = [(item.verdict.wallet_id, item.verdict.amount_minor) for item in batch.moved]
     await draw(connection, [(wallet_id, amount) for wallet_id, amount in draws if wallet_id is not None])
-    await _write_outcomes(connection, batch)
     await _write_pending(connection, batch)
+    return known_outcomes([(row["id"], row["event_id"]) for row in written], batch.settlements)
 
 
-async def _write_allocations(connection: Connection, batch: Batch) -> None:
-    rows = [
+def _allocation_rows(batch: Batch) -> list[tuple[object, ...]]:
+    return [
         (item.payment_id, number, *entry)
         for item in batch.moved
         for number, line in enumerate(item.verdict.lines, start=1)
         for entry in _entries(line)
     ]
-    if rows:
-        await connection.execute(query("insert_allocations"), *columns(rows), batch.moment.now)
 
 
 def _entries(line: LineVerdict) -> Iterable[tuple[object, ...]]:
@@ -86,8 +102,8 @@ def _entries(line: LineVerdict) -> Iterable[tuple[object, ...]]:
         yield "tolerance", line.invoice.id, line.written_off.total, *line.written_off, None
 
 
-async def _write_outcomes(connection: Connection, batch: Batch) -> None:
-    rows = [
+def _outcome_rows(batch: Batch) -> list[tuple[object, ...]]:
+    return [
         (
             item.event_id,
             item.request.company,
@@ -99,16 +115,6 @@ async def _write_outcomes(connection: Connection, batch: Batch) -> None:
         )
         for item in batch.settled
     ]
-    if rows:
-        await connection.execute(query("insert_outcomes"), *columns(rows), batch.moment.now)
-
-
-async def _write_outbox(connection: Connection, batch: Batch) -> None:
-    rows = [
-        (item.event_id, not isinstance(item, Settled), *_address_row(item.request.return_address))
-        for item in batch.settlements
-    ]
-    await connection.execute(query("insert_outbox"), *columns(rows))
 
 
 async def _write_pending(connection: Connection, batch: Batch) -> None:
@@ -127,7 +133,7 @@ async def _write_pending(connection: Connection, batch: Batch) -> None:
             item.wake_at,
             [awaited_name(item.request.company, identifier) for identifier in item.awaits],
             item.request.body,
-            *_address_row(item.request.return_address),
+            *address_row(item.request.return_address),
         )
         for item in batch.final.values()
         if item.wake_at is not None
@@ -137,7 +143,3 @@ async def _write_pending(connection: Connection, batch: Batch) -> None:
     cancelled = [held for name in batch.newly_cancelled if (held := batch.view.held[name]).status is Status.UNDONE]
     if cancelled:
         await connection.execute(query("wake_cancelled"), [held.payment_id for held in cancelled], batch.moment.now)
-
-
-def _address_row(address: ReturnAddress) -> tuple[str | None, ...]:
-    return address.correlation_id, address.reply_to, address.traceparent, address.tracestate

@@ -1,6 +1,5 @@
 """The payments' rows, which are the inbox too: written once with their verdict, or again while they are not booked."""
 
-from collections.abc import Sequence
 from datetime import date
 from typing import NamedTuple
 from uuid import UUID
@@ -15,11 +14,11 @@ from worker.domain.errors import ContendedError
 from worker.domain.request import Request
 from worker.domain.settlement import Settled
 from worker.domain.verdict import Reason
-from worker.domain.view import Moment, PaymentName
+from worker.domain.view import PaymentName
 
 
 class Row(NamedTuple):
-    """A payment as insert_payments.sql and update_payments.sql take it."""
+    """A payment as write_batch.sql and update_payments.sql take it."""
 
     id: int
     company: str
@@ -42,32 +41,42 @@ class Row(NamedTuple):
     details: str | None = None
 
 
-async def write_payments(connection: Connection, batch: Batch) -> None:
-    """Write the payments of a batch, and mark those that its cancellations name.
+def new_payments(batch: Batch) -> list[Row]:
+    """Return the payments of a batch that the books do not hold, and those that its cancellations are ahead of."""
+    awaited, _ = _marks(batch)
+    return [_row(item, batch) for name, item in batch.final.items() if batch.held_before[name].status is None] + awaited
 
-    Raises ContendedError where another worker has written one of them meanwhile.
+
+async def hold_payments(connection: Connection, batch: Batch) -> None:
+    """Lock the payments that are to be changed: nothing may be booked by what is no longer so.
+
+    Raises ContendedError where another worker has been at one of them since it was read.
     """
-    before = batch.held_before
-    awaited, known = _marks(batch)
-    new = [_row(item, batch) for name, item in batch.final.items() if before[name].status is None]
-    await _insert(connection, [*new, *awaited], batch.moment)
-    judged_anew = [
-        (*_row(item, batch), before[name].event_id, before[name].is_cancelled)
-        for name, item in batch.final.items()
-        if before[name].status is not None
-    ]
-    if judged_anew:
-        *row, seen_event_ids, seen_cancelled = columns(judged_anew)
-        tag = await connection.execute(query("update_payments"), *row, batch.moment.now, seen_event_ids, seen_cancelled)
-        _expect(tag, len(judged_anew))
-    if known:
-        marks = [(before[name].payment_id, before[name].event_id) for name in known]
-        _expect(await connection.execute(query("mark_cancelled"), *columns(marks), batch.moment.now), len(marks))
+    changed = [batch.held_before[name] for name in (*_judged_anew(batch), *_marks(batch)[1])]
+    if changed:
+        seen = columns([(held.payment_id, held.event_id, held.is_cancelled) for held in changed])
+        expect_rows(await connection.fetchval(query("hold_payments"), *seen), len(changed))
 
 
-async def _insert(connection: Connection, rows: Sequence[Row], moment: Moment) -> None:
+async def change_payments(connection: Connection, batch: Batch) -> None:
+    """Write the payments that were judged anew, and mark those that cancellations name. They are held."""
+    rows = [_row(item, batch) for item in _judged_anew(batch).values()]
     if rows:
-        _expect(await connection.execute(query("insert_payments"), *columns(rows), moment.now), len(rows))
+        await connection.execute(query("update_payments"), rows, batch.moment.now)
+    _, known = _marks(batch)
+    if known:
+        ids = [batch.held_before[name].payment_id for name in known]
+        await connection.execute(query("mark_cancelled"), ids, batch.moment.now)
+
+
+def expect_rows(found: int, wanted: int) -> None:
+    """Raise ContendedError where some of the payments are another worker's by now."""
+    if found != wanted:
+        raise ContendedError("another worker wrote one of the payments first")
+
+
+def _judged_anew(batch: Batch) -> dict[PaymentName, Settled]:
+    return {name: item for name, item in batch.final.items() if batch.held_before[name].status is not None}
 
 
 def _row(item: Settled, batch: Batch) -> Row:
@@ -132,8 +141,3 @@ def _marks(batch: Batch) -> tuple[list[Row], list[PaymentName]]:
         if batch.held_before[name].status is None
     ]
     return awaited, [name for name in marked if batch.held_before[name].status is not None]
-
-
-def _expect(command_tag: str, rows: int) -> None:
-    if int(command_tag.rpartition(" ")[2]) != rows:
-        raise ContendedError("another worker wrote one of the payments first")

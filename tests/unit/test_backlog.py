@@ -1,0 +1,56 @@
+import asyncio
+from uuid import UUID
+
+import pytest
+
+from worker.backlog import Backlog
+from worker.books.outbox import StoredOutcome
+
+
+def outcome(length: int = 1) -> StoredOutcome:
+    return StoredOutcome(
+        event_id=UUID(int=0),
+        company="acme",
+        idempotency_key="key",
+        source="ropo.payment.v1",
+        statusid=6,
+        body=bytes(length),
+        replayed=False,
+    )
+
+
+@pytest.fixture
+def backlog(monkeypatch: pytest.MonkeyPatch) -> Backlog:
+    monkeypatch.setattr("worker.backlog.KEPT_BYTES_MAX", 10)
+    monkeypatch.setattr("worker.backlog.RELAY_WINDOW_MESSAGES", 2)
+    monkeypatch.setattr("worker.backlog.OUTBOX_BACKLOG_ROWS_MAX", 3)
+    return Backlog()
+
+
+def test_a_window_holds_the_oldest_rows_and_the_next_one_those_after_them(backlog: Backlog) -> None:
+    for row_id in (7, 8, 9):
+        backlog.note_written({row_id: outcome()})
+    assert list(backlog.window()) == [7, 8]
+    backlog.note_tried([7, 8])
+    assert list(backlog.window()) == [9]
+
+
+def test_what_does_not_fit_is_noted_without_its_outcome_until_there_is_room_again(backlog: Backlog) -> None:
+    backlog.note_written({1: outcome(6), 2: outcome(5), 3: outcome(4), 4: None})
+    assert [known is not None for known in backlog.rows.values()] == [True, False, True, False]
+    backlog.note_tried([1, 2, 99])
+    backlog.note_written({5: outcome(7), 6: outcome(6)})
+    assert [known is not None for known in backlog.rows.values()] == [True, False, False, True]
+
+
+async def test_who_books_waits_while_too_much_is_to_be_published(backlog: Backlog) -> None:
+    backlog.note_written({row_id: outcome() for row_id in range(4)})
+    assert backlog.is_full
+    waiting = asyncio.create_task(backlog.has_room())
+    backlog.note_tried([99])
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    backlog.note_tried([0])
+    async with asyncio.timeout(10):
+        await waiting
