@@ -92,7 +92,7 @@ ERROR_CHARS_MAX = 2_000
 HEADER_BYTES_MAX = 100_000
 """Properties of a message that can be copied on: a frame of 128 KiB holds them and what is added."""
 ROUTES_KEPT = 1_024
-"""Beginnings of publishes kept ready: one for each exchange and routing key."""
+"""Beginnings of publishes kept ready, one for each exchange and routing key; and what properties of a kind share."""
 HEADER_NAME_BYTES_MAX = 128
 """Name of a header that can be copied on: AMQP's own limit, at which the driver would cut it."""
 

@@ -3,9 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
-
-from pamqp.commands import Basic
-from pamqp.common import FieldTable
+from functools import lru_cache
 
 from schemas import catalog
 from schemas.outcome import OUTCOME_TYPE, Status
@@ -15,8 +13,9 @@ from worker.books.session import Connection, Session
 from worker.broker.properties import PERSISTENT
 from worker.broker.publisher import Publication, Publisher
 from worker.broker.replies import Replies
+from worker.broker.stamp import Stamp, Stamped
 from worker.domain.errors import LinkLostError, TransientError, UnavailableError
-from worker.limits import RECONNECT_DELAY_MAX_S, RELAY_POLL_S
+from worker.limits import RECONNECT_DELAY_MAX_S, RELAY_POLL_S, ROUTES_KEPT
 from worker.outage import Backoff
 from worker.telemetry import PUBLISHED, REFUSED, UNROUTED, log
 
@@ -178,21 +177,19 @@ def downstream_queue(company: str, name: str) -> str:
     return f"{DOWNSTREAM_QUEUES_PREFIX}{company}.{name}"
 
 
-def _properties(outcome: StoredOutcome) -> Basic.Properties:
+def _properties(outcome: StoredOutcome) -> Stamped:
     address = outcome.return_address
-    headers: FieldTable = {
-        catalog.KEY_HEADER: outcome.idempotency_key,
-        catalog.STATUS_HEADER: outcome.statusid,
-        catalog.SOURCE_HEADER: outcome.source,
-        catalog.REPLAYED_HEADER: outcome.replayed,
-    }
-    traces = zip(catalog.TRACE_HEADERS, (address.traceparent, address.tracestate), strict=True)
-    headers |= {name: value for name, value in traces if value is not None}
-    return Basic.Properties(
-        content_type=catalog.CONTENT_TYPE,
-        delivery_mode=PERSISTENT,
-        message_id=str(outcome.event_id),
-        message_type=OUTCOME_TYPE,
-        correlation_id=address.correlation_id,
-        headers=headers,
-    )
+    headers = {catalog.KEY_HEADER: outcome.idempotency_key}
+    if address.traceparent is not None:
+        headers[catalog.TRACE_HEADERS[0]] = address.traceparent
+    if address.tracestate is not None:
+        headers[catalog.TRACE_HEADERS[1]] = address.tracestate
+    stamp = _stamp(outcome.statusid, outcome.source, outcome.replayed)
+    return Stamped(stamp, str(outcome.event_id), address.correlation_id, headers)
+
+
+@lru_cache(ROUTES_KEPT)
+def _stamp(statusid: int, source: str, replayed: bool) -> Stamp:  # noqa: FBT001 (positional, as a cache takes it quickest)
+    headers: dict[str, str | int | bool]
+    headers = {catalog.STATUS_HEADER: statusid, catalog.SOURCE_HEADER: source, catalog.REPLAYED_HEADER: replayed}
+    return Stamp(catalog.CONTENT_TYPE, PERSISTENT, OUTCOME_TYPE, headers)

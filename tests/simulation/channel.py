@@ -11,6 +11,7 @@ from schemas.catalog import OUTCOMES
 from tests.simulation.faults import ACKNOWLEDGE, CONFIRM, COPY, DELIVER, PUBLISH, Fault
 from tests.simulation.line import Frame, Line
 from tests.simulation.queues import Queue, Stored
+from worker.broker import frames
 from worker.broker.channel import OnDelivery, Publication
 from worker.broker.delivery import Delivery
 from worker.domain.errors import LinkLostError, UnavailableError
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from tests.simulation.broker import Connection
 
 Answer = bool | UnavailableError
+_HEAD = bytes(12)
+"""Of a content header, before its properties: class, weight and length of the body, which nothing here asks for."""
 
 
 @dataclass(eq=False)
@@ -164,8 +167,9 @@ class Channel(Line):
             if not self._broker.exchanges.exists(exchange):
                 self.end(f"no exchange '{exchange}'")
                 return
+            properties = frames.read_properties(_HEAD + publication.properties.marshal())
             is_routed = not is_returned and self._broker.exchanges.publish(
-                exchange, publication.routing_key, publication.body, publication.properties
+                exchange, publication.routing_key, publication.body, properties
             )
             self._unconfirmed.append((window, index, is_routed))
             self._offer_confirm()

@@ -14,6 +14,7 @@ from worker.broker.connection import link_errors
 from worker.broker.delivery import Delivery
 from worker.broker.link import BODY, HEADER, METHOD, Link
 from worker.broker.properties import believed
+from worker.broker.stamp import Stamped
 from worker.domain.errors import LinkLostError, UnavailableError, UnconfirmedError
 from worker.limits import CONNECT_TIMEOUT_S, FRAME_BYTES_MAX, PUBLISH_TIMEOUT_S
 
@@ -26,7 +27,7 @@ class Publication(Value, frozen=True):
     exchange: str
     routing_key: str
     body: bytes
-    properties: Basic.Properties
+    properties: Basic.Properties | Stamped
 
 
 class Channel:
