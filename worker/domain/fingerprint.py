@@ -23,7 +23,7 @@ def _plain(amount_minor: int, currency: str) -> str:
 def fingerprint(asked: Registration | Cancellation) -> bytes:
     """Return the SHA-256 of what a registration or cancellation means: 32 bytes."""
     meaning = _of_cancellation(asked) if isinstance(asked, Cancellation) else _of_registration(asked)
-    said = {name: value for name, value in meaning.items() if value not in (None, False, {})}
+    said = {name: value for name, value in meaning.items() if value is not None and value is not False and value != {}}
     return hashlib.sha256(_ENCODER.encode(said).encode()).digest()
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
-from functools import partial
+from functools import lru_cache, partial
 from typing import NamedTuple, cast
 from uuid import UUID
 
@@ -44,7 +44,7 @@ def compose(
     breakdowns = [_of_line(line, currency) for line in verdict.lines]
     outcome: Outcome = {
         "event_id": str(event_id),
-        "occurred_at": occurred_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "occurred_at": _in_utc(occurred_at),
         "company": request.company,
         "source": request.source.message_type,
         "idempotency_key": request.key,
@@ -67,6 +67,11 @@ def compose(
     # Amounts of the response are Decimals until they are encoded, which JsonValue does not know.
     outcome["response"] = cast("dict[str, JsonValue]", request.source.response(outcome, request.message))
     return encode(outcome)
+
+
+@lru_cache(1)  # one batch, one moment
+def _in_utc(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _cancelled(named: CancelledPayment | None) -> Cancelled | None:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, tzinfo
+from functools import cached_property
 from uuid import UUID
 
 from msgspec.structs import replace
@@ -109,12 +110,13 @@ class View:
         self.held[name] = replace(self.held[name], is_cancelled=True)
 
 
-class Moment(Value, frozen=True):
+@dataclass(frozen=True)
+class Moment:
     """When a batch is settled, and in which time zone a payment date is a day."""
 
     now: datetime
     zone: tzinfo = UTC
 
-    @property
+    @cached_property
     def today(self) -> date:
         return self.now.astimezone(self.zone).date()
