@@ -41,11 +41,11 @@ class Backlog:
 
     @property
     def rows(self) -> Known:
-        """All that is noted, oldest first."""
+        """All that is noted, in the order of its being committed."""
         return self._rows
 
     def window(self) -> Known:
-        """Return as much of it as is published at a time."""
+        """Return the first of it, as much as is published at a time."""
         return dict(islice(self._rows.items(), RELAY_WINDOW_MESSAGES))
 
     @property

@@ -35,6 +35,7 @@ class Relay:
         self._replies = replies
         self._backlog = backlog
         self._look_at = 0.0
+        self._has_looked = False
         self._backoff = Backoff()
         self._refusals = _Refusals()
         self._is_ending = False
@@ -50,6 +51,7 @@ class Relay:
         """Publish until ended. Raises LinkLostError; a database that is away is waited for."""
         while True:
             self._backlog.woken.clear()
+            is_ending = self._is_ending
             try:
                 published, may_be_more = await self._publish_window(publisher)
                 self._backoff.reset()
@@ -59,11 +61,11 @@ class Relay:
             except (UnavailableError, TransientError) as error:
                 log.warning("relay waits", error=str(error))
                 self.is_waiting = True
-                if self._is_ending:
+                if is_ending:
                     return
                 await self._backoff.wait()
                 continue
-            if self._is_ending:
+            if is_ending:
                 if not published:
                     return
             elif not may_be_more:
@@ -77,27 +79,32 @@ class Relay:
             pass
 
     async def _publish_window(self, publisher: Publisher) -> tuple[int, bool]:
-        """Publish the oldest rows; return how many there were, and whether there may be more to take.
+        """Publish some rows; return how many there were, and whether there may be more to take.
 
-        What a queue refused stays for a later round.
+        What a queue refused stays for a later round: a look finds it. Where there is much to find, what is noted comes
+        in turn with it.
         """
-        known = self._backlog.window()
-        is_look = self._is_ending or not known or time.monotonic() >= self._look_at
+        noted = self._backlog.window()
+        is_look = self._is_ending or not noted or (self._is_look_due() and not self._has_looked)
         async with self._session.transaction() as connection:
             if is_look:
                 taken = await take_oldest(connection, self._backlog.rows, self._refusals.passed_over_id())
             else:
-                taken = await take_known(connection, known)
+                taken = await take_known(connection, noted)
             refusal = await self._publish(publisher, connection, taken.rows) if taken.rows else None
+        self._has_looked = is_look
         ids = [row_id for row_id, _ in taken.rows]
-        if refusal is not None:
-            self._refusals.pass_over(ids[-1], refusal)
         if is_look:
-            self._backlog.note_tried(ids)
-            self._look_at = 0.0 if taken.may_be_more else time.monotonic() + RELAY_POLL_S
-            return len(ids), taken.may_be_more
-        self._backlog.note_tried(known.keys() - taken.left)
-        return len(ids), bool(self._backlog.rows)
+            if refusal is not None:
+                self._refusals.pass_over(ids[-1], refusal)
+            # Where the oldest rows are all its own worker's, none has been waiting to be found.
+            is_found = not taken.may_be_more or self._backlog.rows.keys() >= set(ids)
+            self._look_at = time.monotonic() + RELAY_POLL_S if is_found else 0.0
+        self._backlog.note_tried(ids if is_look else noted.keys() - taken.left)
+        return len(ids), self._look_at == 0.0 or bool(self._backlog.rows)
+
+    def _is_look_due(self) -> bool:
+        return time.monotonic() >= self._look_at
 
     async def _publish(
         self, publisher: Publisher, connection: Connection, rows: Sequence[tuple[int, StoredOutcome]]
@@ -149,7 +156,7 @@ class _Refusals:
             if time.monotonic() > self._again_at + RECONNECT_DELAY_MAX_S:
                 self._backoff.reset()
             self._again_at = time.monotonic() + self._backoff.next_delay_s()
-        self._passed_over_id = max(self._passed_over_id, row_id)
+        self._passed_over_id = row_id
 
 
 def outcome_publication(outcome: StoredOutcome) -> Publication:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import asyncpg
@@ -27,16 +28,29 @@ ACME = Policy(company="acme", currency="EUR")
 
 @dataclass
 class Relaying:
-    """A relay at work, and a session that books."""
+    """A relay, and a session that books."""
 
     site: Site
     session: Session
     backlog: Backlog
+    relay: Relay
+    publisher: Publisher
 
     async def book(self, *keys: str) -> Known:
         """Book a payment under each key, or have it told again; return its rows in the outbox, not yet noted."""
         requests = [pay(key, ("1234567", "1.00")) for key in keys]
         return (await settle_batch(self.session, requests, {"acme": ACME}, Moment(NOW))).outbox
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Run the relay while the block runs, and let it end in order."""
+        running = asyncio.create_task(self.relay.run(self.publisher))
+        try:
+            yield
+            self.relay.end()
+            await asyncio.wait_for(running, DEADLINE_S)
+        finally:
+            running.cancel()
 
     async def keys(self, count: int) -> list[str]:
         return [event.body["idempotency_key"] for event in await self.site.events(count)]
@@ -49,7 +63,8 @@ class Relaying:
 
 
 @pytest.fixture
-async def relaying(site: Site, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Relaying]:
+async def idle(site: Site, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Relaying]:
+    """One that has not begun, and will look once for what there is."""
     monkeypatch.setattr("worker.relay.RELAY_POLL_S", 3600.0)
     async with (
         Session(site.database_url, "books") as session,
@@ -59,15 +74,17 @@ async def relaying(site: Site, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
         await put_invoices(session, [(ACME, invoice("acme", "1234567", "710.00")[1])], NOW)
         backlog = Backlog()
         relay = Relay(relays, Replies(site.amqp_url, "test"), backlog)
-        running = asyncio.create_task(relay.run(Publisher(connection)))
-        relaying = Relaying(site, session, backlog)
-        # After its first look it waits to be told of rows.
-        backlog.note_written(await relaying.book("first"))
-        assert await relaying.keys(1) == ["first"]
-        await eventually(relaying.is_told)
-        yield relaying
-        relay.end()
-        await asyncio.wait_for(running, DEADLINE_S)
+        yield Relaying(site, session, backlog, relay, Publisher(connection))
+
+
+@pytest.fixture
+async def relaying(idle: Relaying) -> AsyncIterator[Relaying]:
+    """One that has looked, and waits to be told of rows."""
+    async with idle.running():
+        idle.backlog.note_written(await idle.book("first"))
+        assert await idle.keys(1) == ["first"]
+        await eventually(idle.is_told)
+        yield idle
 
 
 async def test_what_is_not_kept_is_read_and_told_in_its_order(relaying: Relaying) -> None:
@@ -113,3 +130,40 @@ async def test_a_row_that_another_relay_is_at_is_left_to_it_and_found_where_that
     relaying.backlog.woken.set()
     assert await relaying.keys(1) == ["a"]
     await eventually(relaying.is_told)
+
+
+async def test_an_id_that_stands_for_another_event_than_the_one_noted_is_read(relaying: Relaying) -> None:
+    rows = await relaying.book("a", "b")
+    (first, a), (second, b) = rows.items()
+    relaying.backlog.note_written({first: b, second: a})
+    assert await relaying.keys(2) == ["a", "b"]
+    await eventually(relaying.is_told)
+
+
+async def test_a_row_whose_event_is_gone_holds_up_no_other(idle: Relaying) -> None:
+    await idle.site.database.execute("INSERT INTO outbox (event_id, replayed) VALUES (gen_random_uuid(), false)")
+    await idle.book("found")
+    async with idle.running():
+        assert await idle.keys(1) == ["found"]
+        idle.backlog.note_written(await idle.book("noted"))
+        assert await idle.keys(1) == ["noted"]
+        await eventually(idle.has_forgotten)
+    assert await idle.site.database.fetchval("SELECT count(*) FROM outbox") == 1
+
+
+async def test_what_is_noted_does_not_wait_until_all_is_found_that_others_left(
+    idle: Relaying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("books.outbox", "backlog"):
+        monkeypatch.setattr(f"worker.{module}.RELAY_WINDOW_MESSAGES", 1)
+    await idle.book("a", "b", "c")
+    idle.backlog.note_written(await idle.book("own", "own too"))
+    async with idle.running():
+        assert await idle.keys(5) == ["a", "own", "b", "own too", "c"]
+        await eventually(idle.is_told)
+
+
+async def test_a_relay_that_ends_tells_what_stands_in_the_outbox_first(relaying: Relaying) -> None:
+    await relaying.book("left behind")
+    relaying.relay.end()
+    assert await relaying.keys(1) == ["left behind"]

@@ -80,7 +80,7 @@ async def _write(connection: Connection, batch: Batch) -> Known:
     draws = [(item.verdict.wallet_id, item.verdict.amount_minor) for item in batch.moved]
     await draw(connection, [(wallet_id, amount) for wallet_id, amount in draws if wallet_id is not None])
     await _write_pending(connection, batch)
-    return known_outcomes([(row["id"], row["event_id"]) for row in written], batch.settlements)
+    return known_outcomes([row["id"] for row in written], batch.settlements)
 
 
 def _allocation_rows(batch: Batch) -> list[tuple[object, ...]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from itertools import takewhile
 from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
@@ -27,14 +28,14 @@ class StoredOutcome(Value, frozen=True, kw_only=True):
 
 
 Known: TypeAlias = Mapping[int, StoredOutcome | None]
-"""Rows of the outbox by id, in order, with their outcomes; None where the outcome is in the books alone."""
+"""Rows of the outbox by id, in the order of their being committed; None where the outcome is in the books alone."""
 
 
 class Taken(NamedTuple):
     """A window of rows, locked."""
 
     rows: Sequence[tuple[int, StoredOutcome]]
-    """What there is to publish, oldest first."""
+    """What there is to publish, by id. A row whose event is gone is passed over."""
     left: AbstractSet[int]
     """What comes after it, and was too long to be read together with it."""
     may_be_more: bool
@@ -49,13 +50,9 @@ def outbox_rows(settlements: Sequence[Settlement]) -> list[tuple[object, ...]]:
     ]
 
 
-def known_outcomes(ids: Sequence[tuple[int, UUID]], settlements: Sequence[Settlement]) -> Known:
-    """Return the rows that have been written for the settlements: of each its id and its event's."""
-    return {
-        # Postgres does not promise to return rows in their order; what does not match is read when it is its turn.
-        row_id: _settled_outcome(item) if event_id == item.event_id else None
-        for (row_id, event_id), item in zip(ids, settlements, strict=True)
-    }
+def known_outcomes(ids: Sequence[int], settlements: Sequence[Settlement]) -> Known:
+    """Return the rows that have been written for the settlements, in their order."""
+    return {row_id: _settled_outcome(item) for row_id, item in zip(ids, settlements, strict=True)}
 
 
 async def take_oldest(connection: Connection, known: Known, after_id: int = 0) -> Taken:
@@ -65,13 +62,13 @@ async def take_oldest(connection: Connection, known: Known, after_id: int = 0) -
     locked in the transaction.
     """
     locked = await connection.fetch(query("lock_oldest_outbox"), after_id, RELAY_WINDOW_MESSAGES)
-    return await _taken(connection, [row["id"] for row in locked], known)
+    return await _taken(connection, locked, known)
 
 
 async def take_known(connection: Connection, known: Known) -> Taken:
     """Take these rows, but for those that are gone or that another relay is at. They stay locked."""
     locked = await connection.fetch(query("lock_outbox"), list(known))
-    return await _taken(connection, [row["id"] for row in locked], known)
+    return await _taken(connection, locked, known)
 
 
 async def delete_outbox(connection: Connection, ids: Iterable[int]) -> None:
@@ -79,18 +76,24 @@ async def delete_outbox(connection: Connection, ids: Iterable[int]) -> None:
     await connection.execute(query("delete_outbox"), list(ids))
 
 
-async def _taken(connection: Connection, ids: Sequence[int], known: Known) -> Taken:
-    unknown = [row_id for row_id in ids if known.get(row_id) is None]
-    rows = await connection.fetch(query("read_outbox"), unknown, RELAY_WINDOW_BYTES_MAX) if unknown else []
-    read = {row["id"]: _stored_outcome(row) for row in rows}
-    whole: list[tuple[int, StoredOutcome]] = []
-    for row_id in ids:
-        outcome = known.get(row_id) or read.get(row_id)
-        if outcome is None:
-            break
-        whole.append((row_id, outcome))
-    left = frozenset(ids[len(whole) :])
-    return Taken(whole, left, bool(left) or len(ids) == RELAY_WINDOW_MESSAGES)
+async def _taken(connection: Connection, locked: Sequence[Any], known: Known) -> Taken:
+    ids = [row["id"] for row in locked]
+    outcomes = {
+        row["id"]: outcome
+        for row in locked
+        # An id can stand for another event than the one noted: in books that were put back to an earlier state, or
+        # where Postgres returned the ids in another order than that of the rows, which it may.
+        if (outcome := known.get(row["id"])) is not None and outcome.event_id == row["event_id"]
+    }
+    unknown = [row_id for row_id in ids if row_id not in outcomes]
+    read = await connection.fetch(query("read_outbox"), unknown, RELAY_WINDOW_BYTES_MAX) if unknown else []
+    outcomes |= {row["id"]: _stored_outcome(row) for row in read if row["body"] is not None}
+    # What was too long to be read ends the window, so that nothing is told before what comes before it.
+    unread = set(unknown) - {row["id"] for row in read}
+    window = list(takewhile(lambda row_id: row_id not in unread, ids))
+    rows = [(row_id, outcomes[row_id]) for row_id in window if row_id in outcomes]
+    left = frozenset(ids[len(window) :])
+    return Taken(rows, left, may_be_more=bool(left) or (bool(rows) and len(ids) == RELAY_WINDOW_MESSAGES))
 
 
 def address_row(address: ReturnAddress) -> tuple[str | None, ...]:

@@ -1,4 +1,5 @@
 -- Rows as write_batch.sql takes them: an array of each, instead of an array for each column, takes driver and server half the time.
+-- A release that needs other columns makes types of its own: this one's workers may still run.
 
 CREATE TYPE payment_row AS (
     id               bigint,

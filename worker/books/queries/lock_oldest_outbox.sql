@@ -1,5 +1,5 @@
 -- The oldest rows after $1, $2 at most, passing over what another relay is at. They stay locked.
-SELECT id
+SELECT id, event_id
 FROM outbox
 WHERE id > $1
 ORDER BY id

@@ -1,5 +1,5 @@
 -- Those of the rows that are still there, passing over what another relay is at. They stay locked.
-SELECT id
+SELECT id, event_id
 FROM outbox
 WHERE id = ANY ($1::bigint[])
 ORDER BY id

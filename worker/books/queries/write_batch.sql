@@ -1,6 +1,6 @@
 -- All that a batch writes for the first time, in one statement: each of several would cost a round trip.
 -- $1 the time, $2 payments, $3 allocations, $4 outcomes, $5 what is to be published.
--- Returns the rows of the outbox, and with each how many payments were new: a key that another worker has taken in the
+-- Returns the ids of the rows of the outbox, and with each how many payments were new: a key that another worker has taken in the
 -- meantime inserts nothing, and the caller undoes the batch.
 WITH paid AS (
     INSERT INTO payments (id, company, idempotency_key, source, statusid, reason, currency, fingerprint, amount, unfocused,
@@ -40,8 +40,8 @@ WITH paid AS (
     SELECT w.event_id, w.replayed, w.correlation_id, w.reply_to, w.traceparent, w.tracestate
     FROM unnest($5::outbox_row[]) WITH ORDINALITY AS w
     ORDER BY w.ordinality
-    RETURNING id, event_id
+    RETURNING id
 )
-SELECT id, event_id, (SELECT count(*) FROM paid) AS payments
+SELECT id, (SELECT count(*) FROM paid) AS payments
 FROM to_publish
 ORDER BY id
