@@ -38,3 +38,22 @@ class Batch:
         """The payments that will be booked no more, or are booked no more, since this batch."""
         held = self.view.held
         return [name for name in held if held[name].is_cancelled and not self.held_before[name].is_cancelled]
+
+    @cached_property
+    def judged_anew(self) -> dict[PaymentName, Settled]:
+        """The payments that the books hold with another verdict."""
+        return {name: item for name, item in self.final.items() if self.held_before[name].status is not None}
+
+    @cached_property
+    def marked(self) -> list[PaymentName]:
+        """The payments of earlier batches that its cancellations mark."""
+        return [name for name in self._cancelled_apart if self.held_before[name].status is not None]
+
+    @cached_property
+    def awaited(self) -> list[PaymentName]:
+        """The payments that its cancellations came before."""
+        return [name for name in self._cancelled_apart if self.held_before[name].status is None]
+
+    @cached_property
+    def _cancelled_apart(self) -> list[PaymentName]:
+        return [name for name in self.newly_cancelled if name not in self.final]

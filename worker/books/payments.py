@@ -14,7 +14,6 @@ from worker.domain.errors import ContendedError
 from worker.domain.request import Request
 from worker.domain.settlement import Settled
 from worker.domain.verdict import Reason
-from worker.domain.view import PaymentName
 
 
 class Row(NamedTuple):
@@ -42,9 +41,9 @@ class Row(NamedTuple):
 
 
 def new_payments(batch: Batch) -> list[Row]:
-    """Return the payments of a batch that the books do not hold, and those that its cancellations are ahead of."""
-    awaited, _ = _marks(batch)
-    return [_row(item, batch) for name, item in batch.final.items() if batch.held_before[name].status is None] + awaited
+    """Return the payments of a batch that the books do not hold, and those that its cancellations came before."""
+    new = [_row(item, batch) for name, item in batch.final.items() if name not in batch.judged_anew]
+    return new + _awaited_rows(batch)
 
 
 async def hold_payments(connection: Connection, batch: Batch) -> None:
@@ -52,7 +51,7 @@ async def hold_payments(connection: Connection, batch: Batch) -> None:
 
     Raises ContendedError where another worker has been at one of them since it was read.
     """
-    changed = [batch.held_before[name] for name in (*_judged_anew(batch), *_marks(batch)[1])]
+    changed = [batch.held_before[name] for name in (*batch.judged_anew, *batch.marked)]
     if changed:
         seen = columns([(held.payment_id, held.event_id, held.is_cancelled) for held in changed])
         expect_rows(await connection.fetchval(query("hold_payments"), *seen), len(changed))
@@ -60,12 +59,11 @@ async def hold_payments(connection: Connection, batch: Batch) -> None:
 
 async def change_payments(connection: Connection, batch: Batch) -> None:
     """Write the payments that were judged anew, and mark those that cancellations name. They are held."""
-    rows = [_row(item, batch) for item in _judged_anew(batch).values()]
+    rows = [_row(item, batch) for item in batch.judged_anew.values()]
     if rows:
         await connection.execute(query("update_payments"), rows, batch.moment.now)
-    _, known = _marks(batch)
-    if known:
-        ids = [batch.held_before[name].payment_id for name in known]
+    if batch.marked:
+        ids = [batch.held_before[name].payment_id for name in batch.marked]
         await connection.execute(query("mark_cancelled"), ids, batch.moment.now)
 
 
@@ -73,10 +71,6 @@ def expect_rows(found: int, wanted: int) -> None:
     """Raise ContendedError where some of the payments are another worker's by now."""
     if found != wanted:
         raise ContendedError("another worker wrote one of the payments first")
-
-
-def _judged_anew(batch: Batch) -> dict[PaymentName, Settled]:
-    return {name: item for name, item in batch.final.items() if batch.held_before[name].status is not None}
 
 
 def _row(item: Settled, batch: Batch) -> Row:
@@ -115,18 +109,19 @@ def _details(request: Request) -> dict[str, str | None]:
     return {**request.registration.details, **({"method": method} if method is not None else {})}
 
 
-def _marks(batch: Batch) -> tuple[list[Row], list[PaymentName]]:
-    """Return rows for the payments that were cancelled before they came, and the names of those that are there.
+def _awaited_rows(batch: Batch) -> list[Row]:
+    """Return rows for the payments that were cancelled before they came.
 
-    The row keeps every worker from booking such a payment: its key is taken, as by a payment.
+    They keep every worker from booking such a payment: its key is taken, as by a payment.
     """
+    if not batch.awaited:
+        return []
     sources = {
         (item.request.company, item.request.cancellation.payment_key): item.request.source.message_type
         for item in batch.settled
         if item.request.cancellation is not None
     }
-    marked = [name for name in batch.newly_cancelled if name not in batch.final]
-    awaited = [
+    return [
         Row(
             id=batch.held_before[name].payment_id,
             company=name[0],
@@ -137,7 +132,5 @@ def _marks(batch: Batch) -> tuple[list[Row], list[PaymentName]]:
             currency=batch.policies[name[0]].currency,
             is_cancelled=True,
         )
-        for name in marked
-        if batch.held_before[name].status is None
+        for name in batch.awaited
     ]
-    return awaited, [name for name in marked if batch.held_before[name].status is not None]

@@ -98,9 +98,15 @@ def rejected(channel: int, tag: int) -> bytes:
     return _frame(METHOD, channel, _ANSWER.pack(REJECT, tag, 0))
 
 
+def short_string(text: str) -> bytes:
+    """Return the text as AMQP has a short one. Raises ValueError for more than 255 bytes."""
+    encoded = text.encode()
+    return bytes((len(encoded),)) + encoded
+
+
 @lru_cache(ROUTES_KEPT)
 def _publish(channel: int, exchange: str, routing_key: str) -> bytes:
-    names = _RESERVED + _short_string(exchange) + _short_string(routing_key)
+    names = _RESERVED + short_string(exchange) + short_string(routing_key)
     return _frame(METHOD, channel, _METHOD.pack(PUBLISH) + names + _MANDATORY)
 
 
@@ -110,11 +116,6 @@ def _frame(kind: int, channel: int, payload: bytes) -> bytes:
 
 def _parts(body: bytes, length: int) -> Iterator[bytes]:
     return (body[start : start + length] for start in range(0, len(body), length))
-
-
-def _short_string(text: str) -> bytes:
-    encoded = text.encode()
-    return bytes((len(encoded),)) + encoded
 
 
 def _text(name: bytes) -> str:

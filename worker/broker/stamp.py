@@ -8,6 +8,7 @@ from pamqp import encode
 from pamqp.commands import Basic
 
 from schemas.value import Value
+from worker.broker.frames import short_string
 
 _FLAGS: Final = struct.Struct(">H")
 _LENGTH: Final = struct.Struct(">I")
@@ -21,10 +22,12 @@ class Stamp:
         self, content_type: str, delivery_mode: int, message_type: str, headers: Mapping[str, str | int | bool]
     ) -> None:
         self.flags = sum(_BITS[n] for n in ("content_type", "headers", "delivery_mode", "message_id", "message_type"))
-        self.content_type = _short(content_type)
-        self.headers = b"".join(_short(name) + encode.encode_table_value(value) for name, value in headers.items())
+        self.content_type = short_string(content_type)
+        self.headers = b"".join(
+            short_string(name) + encode.encode_table_value(value) for name, value in headers.items()
+        )
         self.delivery_mode = bytes((delivery_mode,))
-        self.message_type = _short(message_type)
+        self.message_type = short_string(message_type)
 
 
 class Stamped(Value, frozen=True):
@@ -40,15 +43,10 @@ class Stamped(Value, frozen=True):
         stamp, flags, correlation_id = self.stamp, self.stamp.flags, b""
         if self.correlation_id:
             flags |= _BITS["correlation_id"]
-            correlation_id = _short(self.correlation_id)
+            correlation_id = short_string(self.correlation_id)
         table = stamp.headers
         for name, value in self.headers.items():
             text = value.encode()
-            table += _short(name) + b"S" + _LENGTH.pack(len(text)) + text
+            table += short_string(name) + b"S" + _LENGTH.pack(len(text)) + text
         before = _FLAGS.pack(flags) + stamp.content_type + _LENGTH.pack(len(table)) + table + stamp.delivery_mode
-        return before + correlation_id + _short(self.message_id) + stamp.message_type
-
-
-def _short(text: str) -> bytes:
-    encoded = text.encode()
-    return bytes((len(encoded),)) + encoded
+        return before + correlation_id + short_string(self.message_id) + stamp.message_type
