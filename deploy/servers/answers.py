@@ -53,13 +53,21 @@ def ask_management(url: str, method: str = "GET", path: str = "/api/overview", b
 
 def await_answer(name: str, ask: Callable[[], object], ended: Callable[[], bool], log_tail: Callable[[], str]) -> None:
     """Ask until there is an answer. Raises Unavailable, with the end of the server's log, when none comes."""
+    try:
+        ask_again(ask, ended)
+    except (OSError, asyncpg.PostgresError, TimeoutError) as error:
+        raise Unavailable(f"{name} did not start ({error}); its log ends: {log_tail()}") from error
+
+
+def ask_again(ask: Callable[[], object], ended: Callable[[], bool] = lambda: False) -> None:
+    """Ask until a server does as it is told. Raises its last refusal once it has ended, or START_TIMEOUT_S are over."""
     until = time.monotonic() + START_TIMEOUT_S
     while True:
         try:
             ask()
-        except (OSError, asyncpg.PostgresError, TimeoutError) as error:
+        except (OSError, asyncpg.PostgresError, TimeoutError, Unavailable):
             if ended() or time.monotonic() > until:
-                raise Unavailable(f"{name} did not start ({error}); its log ends: {log_tail()}") from error
+                raise
         else:
             return
         time.sleep(PAUSE_S)

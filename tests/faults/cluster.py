@@ -2,7 +2,6 @@
 
 import json
 import secrets
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -12,7 +11,7 @@ from urllib.parse import quote
 from docker import DockerClient
 from docker.models.networks import Network
 
-from deploy.servers.answers import PAUSE_S, START_TIMEOUT_S, ask_management
+from deploy.servers.answers import ask_again, ask_management
 from deploy.servers.containers import (
     AMQP_PORT,
     MANAGEMENT_PORT,
@@ -77,14 +76,7 @@ class Node:
         found = f'rabbit_amqqueue:lookup(rabbit_misc:r(<<"{vhost}">>, queue, <<"{queue}">>))'
         migrated = "rabbit_quorum_queue:transfer_leadership(Q, node())"
         leads = "{migrated, _} -> ok; {not_migrated, already_leader} -> ok"
-        until = time.monotonic() + START_TIMEOUT_S
-        while True:
-            try:
-                return self._run("rabbitmqctl", "eval", f"{{ok, Q}} = {found}, case {migrated} of {leads} end.")
-            except RuntimeError:
-                if time.monotonic() > until:
-                    raise
-            time.sleep(PAUSE_S)
+        ask_again(lambda: self.server.control("eval", f"{{ok, Q}} = {found}, case {migrated} of {leads} end."))
 
     def flaw(self) -> str:
         """Return what keeps the cluster, as this node sees it, from outliving the loss of any one node; or nothing."""
@@ -108,11 +100,11 @@ class Cluster:
 
     def await_whole(self) -> None:
         """Wait until it outlives the loss of any one node. Raises Unavailable."""
-        until = time.monotonic() + START_TIMEOUT_S
-        while flaws := [flaw for node in self.nodes if (flaw := node.flaw())]:
-            if time.monotonic() > until:
-                raise Unavailable(f"the cluster is not whole: {'; '.join(flaws)}")
-            time.sleep(PAUSE_S)
+        ask_again(self._expect_whole)
+
+    def _expect_whole(self) -> None:
+        if flaws := [flaw for node in self.nodes if (flaw := node.flaw())]:
+            raise Unavailable(f"the cluster is not whole: {'; '.join(flaws)}")
 
     def queue(self, vhost: str, name: str) -> dict[str, Any]:
         """Return what the management tells of the queue: leader, members, online, ..."""
