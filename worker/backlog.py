@@ -11,47 +11,62 @@ from worker.limits import KEPT_BYTES_MAX, OUTBOX_BACKLOG_ROWS_MAX, RELAY_WINDOW_
 class Backlog:
     """The rows that this worker has written to the outbox, with their outcomes as far as those fit in memory.
 
-    It spares the relay reading back what the worker has just written. What is to be published the outbox alone says:
-    another worker's relay may have taken a row that is noted here, and rows may wait that are not.
+    It spares the relay reading back what the worker has just written, and asking whether another relay has taken it:
+    rows written under the relay's number are its own. All others are left for whichever relay finds them.
     """
 
     def __init__(self) -> None:
+        self.relay: int | None = None
+        """The number of the worker's relay, to be written with each row; none as long as it has none."""
         self._rows: dict[int, StoredOutcome | None] = {}
+        self.left: set[int] = set()
+        """Rows under another number or none, which only a look finds."""
         self._kept_bytes = 0
         self._room = asyncio.Event()
         self.woken = asyncio.Event()
         """Set when something is noted."""
 
-    def note_written(self, rows: Known) -> None:
-        """Take note of rows that have been committed."""
+    def note_relay(self, relay: int) -> None:
+        """Take note that the relay has another number, and that what it had before is nobody's own any more."""
+        self.left.update(self._rows)
+        self._rows.clear()
+        self._kept_bytes = 0
+        self.relay = relay
+
+    def note_written(self, rows: Known, relay: int | None) -> None:
+        """Take note of rows that have been committed under that number."""
+        self.woken.set()
+        if relay is None or relay != self.relay:
+            self.left.update(rows)
+            return
         for row_id, outcome in rows.items():
             kept = outcome
             if outcome is not None and self._kept_bytes + len(outcome.body) > KEPT_BYTES_MAX:
                 kept = None
             self._rows[row_id] = kept
             self._kept_bytes += len(kept.body) if kept is not None else 0
-        self.woken.set()
 
     def note_tried(self, row_ids: Iterable[int]) -> None:
-        """Forget rows that are published, refused by a queue, or another relay's. They may be another worker's."""
+        """Forget rows that are published, refused by a queue, or gone. They may be another worker's."""
         for row_id in row_ids:
             kept = self._rows.pop(row_id, None)
             self._kept_bytes -= len(kept.body) if kept is not None else 0
+            self.left.discard(row_id)
         self._room.set()
 
     @property
     def rows(self) -> Known:
-        """All that is noted, in the order of its being committed."""
+        """The relay's own, in the order of their being committed."""
         return self._rows
 
     def window(self) -> Known:
-        """Return the first of it, as much as is published at a time."""
+        """Return the first of the relay's own, as many as are published at a time."""
         return dict(islice(self._rows.items(), RELAY_WINDOW_MESSAGES))
 
     @property
     def is_full(self) -> bool:
         """True while so much is to be published, beside what queues refuse, that nothing more is booked."""
-        return len(self._rows) > OUTBOX_BACKLOG_ROWS_MAX
+        return len(self._rows) + len(self.left) > OUTBOX_BACKLOG_ROWS_MAX
 
     async def has_room(self) -> None:
         """Return once there is room for more."""

@@ -78,9 +78,10 @@ async def settle_and_tell(
     """Settle the requests in one transaction as soon as the backlog has room, and note what is to be published."""
     if requests:
         await backlog.has_room()
-        committed = await settle_batch(session, requests, policies, moment, turn)
+        relay = backlog.relay
+        committed = await settle_batch(session, requests, policies, moment, turn, relay)
         _count(committed.settlements)
-        backlog.note_written(committed.outbox)
+        backlog.note_written(committed.outbox, relay)
 
 
 async def policies_of(session: Session, messages: Sequence[Message]) -> dict[str, Policy]:

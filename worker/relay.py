@@ -8,7 +8,7 @@ from functools import lru_cache
 from schemas import catalog
 from schemas.outcome import OUTCOME_TYPE, Status
 from worker.backlog import Backlog
-from worker.books.outbox import StoredOutcome, delete_outbox, take_known, take_oldest
+from worker.books.outbox import Known, StoredOutcome, claim_outbox, delete_outbox, take_oldest, take_own
 from worker.books.session import Connection, Session
 from worker.broker.properties import PERSISTENT
 from worker.broker.publisher import Publication, Publisher
@@ -25,15 +25,18 @@ DOWNSTREAM_QUEUES_PREFIX = "outcomes."
 
 
 class Relay:
-    """Publishes what stands in the outbox, whichever worker wrote it. Several relays pass over each other's rows.
+    """Publishes what stands in the outbox.
 
-    What its own worker has written it need not look for. Once in a while it looks for all that there is.
+    What its own worker has written it publishes from memory: no other relay takes that as long as this one's session
+    lives. Once in a while it looks for what else there is: rows that were refused, or whose relay is no more.
     """
 
     def __init__(self, session: Session, replies: Replies, backlog: Backlog) -> None:
         self._session = session
         self._replies = replies
         self._backlog = backlog
+        self._claimed: Connection | None = None
+        """On which it has its number."""
         self._look_at = 0.0
         self._has_looked = False
         self._backoff = Backoff()
@@ -53,7 +56,7 @@ class Relay:
             self._backlog.woken.clear()
             is_ending = self._is_ending
             try:
-                published, may_be_more = await self._publish_window(publisher)
+                published = await self._publish_window(publisher)
                 self._backoff.reset()
                 self.is_waiting = False
             except LinkLostError:
@@ -68,7 +71,7 @@ class Relay:
             if is_ending:
                 if not published:
                     return
-            elif not may_be_more:
+            elif not self._backlog.rows and not self._is_look_due():
                 await self._wait_for_work()
 
     async def _wait_for_work(self) -> None:
@@ -78,43 +81,63 @@ class Relay:
         except TimeoutError:
             pass
 
-    async def _publish_window(self, publisher: Publisher) -> tuple[int, bool]:
-        """Publish some rows; return how many there were, and whether there may be more to take.
+    async def _publish_window(self, publisher: Publisher) -> int:
+        """Publish some rows and return how many. Where there is much to find, what is noted comes in turn with it."""
+        async with self._session.connection() as connection:
+            relay = await self._number(connection)
+            noted = self._backlog.window()
+            self._has_looked = self._is_ending or not noted or (self._is_look_due() and not self._has_looked)
+            if not self._has_looked:
+                return await self._publish_own(publisher, connection, noted)
+        return await self._look(publisher, relay)
 
-        What a queue refused stays for a later round: a look finds it. Where there is much to find, what is noted comes
-        in turn with it.
-        """
-        noted = self._backlog.window()
-        is_look = self._is_ending or not noted or (self._is_look_due() and not self._has_looked)
-        async with self._session.transaction() as connection:
-            if is_look:
-                taken = await take_oldest(connection, self._backlog.rows, self._refusals.passed_over_id())
-            else:
-                taken = await take_known(connection, noted)
-            refusal = await self._publish(publisher, connection, taken.rows) if taken.rows else None
-        self._has_looked = is_look
-        ids = [row_id for row_id, _ in taken.rows]
-        if is_look:
-            if refusal is not None:
-                self._refusals.pass_over(ids[-1], refusal)
-            # Where the oldest rows are all its own worker's, none has been waiting to be found.
-            is_found = not taken.may_be_more or self._backlog.rows.keys() >= set(ids)
-            self._look_at = time.monotonic() + RELAY_POLL_S if is_found else 0.0
-        self._backlog.note_tried(ids if is_look else noted.keys() - taken.left)
-        return len(ids), self._look_at == 0.0 or bool(self._backlog.rows)
+    async def _number(self, connection: Connection) -> int:
+        """Return its number, another one for each connection. What it had under the one before, any relay may take."""
+        number = self._backlog.relay
+        if number is None or connection is not self._claimed:
+            number = await claim_outbox(connection)
+            self._claimed = connection
+            self._backlog.note_relay(number)
+        return number
 
     def _is_look_due(self) -> bool:
-        return time.monotonic() >= self._look_at
+        return bool(self._backlog.left) or time.monotonic() >= self._look_at
+
+    async def _publish_own(self, publisher: Publisher, connection: Connection, noted: Known) -> int:
+        """Publish what is noted. What a queue refused stays for a later round: a look finds it."""
+        taken = await take_own(connection, noted)
+        await self._publish(publisher, connection, taken.rows)
+        self._backlog.note_tried(noted.keys() - taken.left)
+        return len(taken.rows)
+
+    async def _look(self, publisher: Publisher, relay: int) -> int:
+        """Publish the oldest of all rows that are not another relay's."""
+        left = frozenset(self._backlog.left)
+        async with self._session.transaction() as connection:
+            taken = await take_oldest(connection, relay, self._backlog.rows, self._refusals.passed_over_id())
+            refusal = await self._publish(publisher, connection, taken.rows)
+        ids = [row_id for row_id, _ in taken.rows]
+        if refusal is not None:
+            self._refusals.pass_over(ids[-1], refusal)
+        # Where the oldest rows are all its own worker's, none has been waiting to be found.
+        if not taken.may_be_more or self._backlog.rows.keys() >= set(ids):
+            self._look_at = time.monotonic() + RELAY_POLL_S
+        else:
+            self._look_at = 0.0
+        self._backlog.note_tried(ids if taken.may_be_more else left.union(ids))
+        return len(ids)
 
     async def _publish(
         self, publisher: Publisher, connection: Connection, rows: Sequence[tuple[int, StoredOutcome]]
     ) -> UnavailableError | None:
         """Publish the rows, with their replies, and delete what is confirmed. Return why a queue refused any."""
+        if not rows:
+            return None
         answers = await publisher.publish_each([outcome_publication(outcome) for _, outcome in rows])
         told = [each for each, answer in zip(rows, answers, strict=True) if isinstance(answer, bool)]
         replies = [reply for _, outcome in told if (reply := reply_publication(outcome)) is not None]
         replied = await self._reply(publisher, replies)
-        await delete_outbox(connection, [row_id for row_id, _ in told])
+        await delete_outbox(connection, told)
         PUBLISHED.inc(len(told))
         UNROUTED.labels("outcome").inc(answers.count(False))
         UNROUTED.labels("reply").inc(replied.count(False))

@@ -13,7 +13,7 @@ from tests.integration.filled_books import FILL, nodes
 from tests.places import Database
 from worker.books.companies import put_policy
 from worker.books.ledger import settle_batch
-from worker.books.outbox import delete_outbox, take_known, take_oldest
+from worker.books.outbox import claim_outbox, delete_outbox, take_oldest, take_own
 from worker.books.pending import take_pending
 from worker.books.session import LOOKUPS, Session
 from worker.domain.policy import DuplicateCheck, Policy
@@ -49,10 +49,10 @@ class Explained:
         payments = [pay(f"key-{n}", (f"filled-{n}", "1.00")) for n in range(first, first + messages)]
         committed = await settle_batch(self.session, payments, {"acme": ACME}, Moment(NOW))
         async with self.session.transaction() as connection:
-            assert (await take_oldest(connection, {})).rows
-            taken = await take_known(connection, committed.outbox)
+            assert (await take_oldest(connection, await claim_outbox(connection), {})).rows
+            taken = await take_own(connection, dict.fromkeys(committed.outbox))
             assert len(taken.rows) == messages
-            await delete_outbox(connection, [row_id for row_id, _ in taken.rows])
+            await delete_outbox(connection, taken.rows)
             await take_pending(connection, NOW, messages)
         return set(self.nodes)
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import asyncpg
 import pytest
@@ -13,7 +14,7 @@ from tests.integration.cancelled_books import pay
 from tests.site import DEADLINE_S, Site, eventually
 from worker.backlog import Backlog
 from worker.books.ledger import settle_batch
-from worker.books.outbox import Known
+from worker.books.outbox import RELAY_LOCK, Known, Taken, claim_outbox, take_oldest
 from worker.books.session import Session
 from worker.books.statements import put_invoices
 from worker.broker.connection import connect
@@ -28,18 +29,31 @@ ACME = Policy(company="acme", currency="EUR")
 
 @dataclass
 class Relaying:
-    """A relay, and a session that books."""
+    """A relay with its session, and a session that books."""
 
     site: Site
     session: Session
+    relays: Session
     backlog: Backlog
     relay: Relay
     publisher: Publisher
 
-    async def book(self, *keys: str) -> Known:
+    async def book(self, *keys: str, relay: int | None = None) -> Known:
         """Book a payment under each key, or have it told again; return its rows in the outbox, not yet noted."""
         requests = [pay(key, ("1234567", "1.00")) for key in keys]
-        return (await settle_batch(self.session, requests, {"acme": ACME}, Moment(NOW))).outbox
+        return (await settle_batch(self.session, requests, {"acme": ACME}, Moment(NOW), relay=relay)).outbox
+
+    async def book_own(self, *keys: str) -> Known:
+        """Do so under the relay's number."""
+        assert self.backlog.relay is not None
+        return await self.book(*keys, relay=self.backlog.relay)
+
+    def note(self, rows: Known) -> None:
+        self.backlog.note_written(rows, self.backlog.relay)
+
+    def look(self) -> None:
+        """Have it look for what there is, now that it has nothing else to do."""
+        self.backlog.woken.set()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -55,11 +69,19 @@ class Relaying:
     async def keys(self, count: int) -> list[str]:
         return [event.body["idempotency_key"] for event in await self.site.events(count)]
 
+    async def has_number(self) -> bool:
+        return self.backlog.relay is not None
+
+    async def is_alone(self) -> bool:
+        """Say whether no other relay's number is locked."""
+        sql = "SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND classid = $1"
+        return bool(await self.site.database.fetchval(sql, RELAY_LOCK))
+
     async def has_forgotten(self) -> bool:
-        return not self.backlog.rows
+        return not self.backlog.rows and not self.backlog.left
 
     async def is_told(self) -> bool:
-        return bool(await self.site.database.fetchval("SELECT count(*) = 0 FROM outbox")) and not self.backlog.rows
+        return bool(await self.site.database.fetchval("SELECT count(*) = 0 FROM outbox")) and await self.has_forgotten()
 
 
 @pytest.fixture
@@ -74,23 +96,24 @@ async def idle(site: Site, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rel
         await put_invoices(session, [(ACME, invoice("acme", "1234567", "710.00")[1])], NOW)
         backlog = Backlog()
         relay = Relay(relays, Replies(site.amqp_url, "test"), backlog)
-        yield Relaying(site, session, backlog, relay, Publisher(connection))
+        yield Relaying(site, session, relays, backlog, relay, Publisher(connection))
 
 
 @pytest.fixture
 async def relaying(idle: Relaying) -> AsyncIterator[Relaying]:
     """One that has looked, and waits to be told of rows."""
     async with idle.running():
-        idle.backlog.note_written(await idle.book("first"))
+        await eventually(idle.has_number)
+        idle.note(await idle.book_own("first"))
         assert await idle.keys(1) == ["first"]
         await eventually(idle.is_told)
         yield idle
 
 
 async def test_what_is_not_kept_is_read_and_told_in_its_order(relaying: Relaying) -> None:
-    rows = await relaying.book("a", "first", "b", "c")
+    rows = await relaying.book_own("a", "first", "b", "c")
     assert [known is None for known in rows.values()] == [False, True, False, False]
-    relaying.backlog.note_written({**rows, max(rows): None})
+    relaying.note({**rows, max(rows): None})
     assert await relaying.keys(4) == ["a", "first", "b", "c"]
     await eventually(relaying.is_told)
 
@@ -99,20 +122,57 @@ async def test_what_does_not_fit_a_window_together_is_told_in_the_next(
     relaying: Relaying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("worker.books.outbox.RELAY_WINDOW_BYTES_MAX", 1)
-    rows = await relaying.book("a", "b", "c", "d")
+    rows = await relaying.book_own("a", "b", "c", "d")
     first, *others = rows
-    relaying.backlog.note_written({first: rows[first]} | dict.fromkeys(others))
+    relaying.note({first: rows[first]} | dict.fromkeys(reversed(others)))
     assert await relaying.keys(4) == ["a", "b", "c", "d"]
     await eventually(relaying.is_told)
 
 
-async def test_a_row_that_another_relay_has_published_is_not_published_again(relaying: Relaying) -> None:
-    rows = await relaying.book("a", "b")
-    await relaying.site.database.execute("DELETE FROM outbox WHERE id = $1", min(rows))
-    relaying.backlog.note_written(rows)
-    assert await relaying.keys(1) == ["b"]
+@pytest.mark.parametrize("gone", [{"a"}, {"b"}, {"c"}, {"a", "b", "c"}], ids="".join)
+async def test_a_row_that_is_gone_before_it_was_read_holds_up_no_other(relaying: Relaying, gone: set[str]) -> None:
+    rows = dict(zip("abc", await relaying.book_own("a", "b", "c"), strict=True))
+    await relaying.site.database.execute("DELETE FROM outbox WHERE id = ANY ($1)", [rows[key] for key in gone])
+    relaying.note(dict.fromkeys(rows.values()))
+    assert set(await relaying.keys(3 - len(gone))) == rows.keys() - gone
     await eventually(relaying.is_told)
-    assert relaying.site.is_quiet()
+
+
+async def test_the_rows_of_a_relay_that_lives_are_left_to_it_and_found_when_it_is_no_more(relaying: Relaying) -> None:
+    async with Session(relaying.site.database_url, "another") as other:
+        async with other.connection() as connection:
+            number = await claim_outbox(connection)
+        await relaying.book("another's", relay=number)
+        relaying.note(await relaying.book_own("own"))
+        relaying.backlog.note_written(await relaying.book("nobody's"), None)
+        assert await relaying.keys(2) == ["own", "nobody's"]
+        await eventually(relaying.has_forgotten)
+        relaying.look()
+        assert relaying.site.is_quiet()
+    await eventually(relaying.is_alone)
+    relaying.look()
+    assert await relaying.keys(1) == ["another's"]
+    await eventually(relaying.is_told)
+
+
+async def test_a_relay_whose_session_is_lost_takes_another_number_and_finds_what_it_had(relaying: Relaying) -> None:
+    before = relaying.backlog.relay
+    rows = await relaying.book_own("a", "b")
+    await relaying.relays.close()
+    relaying.note(rows)
+    assert await relaying.keys(2) == ["a", "b"]
+    await eventually(relaying.is_told)
+    assert relaying.backlog.relay != before
+    relaying.backlog.note_written(await relaying.book("late", relay=before), before)
+    assert await relaying.keys(1) == ["late"]
+    await eventually(relaying.is_told)
+
+
+async def test_no_two_relays_that_live_have_one_number(relaying: Relaying) -> None:
+    taken = relaying.backlog.relay
+    await relaying.site.database.execute("SELECT setval('outbox_relays', $1, false)", taken)
+    async with relaying.session.connection() as connection:
+        assert await claim_outbox(connection) != taken
 
 
 async def test_a_row_that_another_relay_is_at_is_left_to_it_and_found_where_that_gives_up(relaying: Relaying) -> None:
@@ -121,21 +181,33 @@ async def test_a_row_that_another_relay_is_at_is_left_to_it_and_found_where_that
     try:
         async with other.transaction():
             await other.execute("SELECT FROM outbox WHERE id = $1 FOR UPDATE", min(rows))
-            relaying.backlog.note_written(rows)
+            relaying.backlog.note_written(rows, None)
             assert await relaying.keys(1) == ["b"]
     finally:
         await other.close()
     await eventually(relaying.has_forgotten)
     assert relaying.site.is_quiet()
-    relaying.backlog.woken.set()
+    relaying.look()
     assert await relaying.keys(1) == ["a"]
     await eventually(relaying.is_told)
 
 
-async def test_an_id_that_stands_for_another_event_than_the_one_noted_is_read(relaying: Relaying) -> None:
-    rows = await relaying.book("a", "b")
+async def test_an_id_that_stands_for_another_event_than_the_one_published_is_not_deleted(relaying: Relaying) -> None:
+    rows = await relaying.book_own("a", "b")
     (first, a), (second, b) = rows.items()
-    relaying.backlog.note_written({first: b, second: a})
+    relaying.note({first: b, second: a})
+    assert await relaying.keys(2) == ["b", "a"]
+    await eventually(relaying.has_forgotten)
+    relaying.look()
+    assert await relaying.keys(2) == ["a", "b"]
+    await eventually(relaying.is_told)
+
+
+async def test_a_look_reads_anew_what_an_id_stands_for_that_is_noted_with_another_event(relaying: Relaying) -> None:
+    rows = await relaying.book_own("a", "b")
+    (first, a), (second, b) = rows.items()
+    relaying.relay.end()
+    relaying.note({first: b, second: a})
     assert await relaying.keys(2) == ["a", "b"]
     await eventually(relaying.is_told)
 
@@ -145,7 +217,7 @@ async def test_a_row_whose_event_is_gone_holds_up_no_other(idle: Relaying) -> No
     await idle.book("found")
     async with idle.running():
         assert await idle.keys(1) == ["found"]
-        idle.backlog.note_written(await idle.book("noted"))
+        idle.note(await idle.book_own("noted"))
         assert await idle.keys(1) == ["noted"]
         await eventually(idle.has_forgotten)
     assert await idle.site.database.fetchval("SELECT count(*) FROM outbox") == 1
@@ -157,7 +229,13 @@ async def test_what_is_noted_does_not_wait_until_all_is_found_that_others_left(
     for module in ("books.outbox", "backlog"):
         monkeypatch.setattr(f"worker.{module}.RELAY_WINDOW_MESSAGES", 1)
     await idle.book("a", "b", "c")
-    idle.backlog.note_written(await idle.book("own", "own too"))
+
+    async def book_meanwhile(*look: Any) -> Taken:
+        monkeypatch.setattr("worker.relay.take_oldest", take_oldest)
+        idle.note(await idle.book_own("own", "own too"))
+        return await take_oldest(*look)
+
+    monkeypatch.setattr("worker.relay.take_oldest", book_meanwhile)
     async with idle.running():
         assert await idle.keys(5) == ["a", "own", "b", "own too", "c"]
         await eventually(idle.is_told)
@@ -167,3 +245,19 @@ async def test_a_relay_that_ends_tells_what_stands_in_the_outbox_first(relaying:
     await relaying.book("left behind")
     relaying.relay.end()
     assert await relaying.keys(1) == ["left behind"]
+
+
+async def test_a_relay_told_to_end_while_it_finds_nothing_tells_what_was_booked_meanwhile(
+    idle: Relaying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def end_meanwhile(*look: Any) -> Taken:
+        monkeypatch.setattr("worker.relay.take_oldest", take_oldest)
+        found = await take_oldest(*look)
+        idle.note(await idle.book_own("own"))
+        idle.relay.end()
+        return found
+
+    monkeypatch.setattr("worker.relay.take_oldest", end_meanwhile)
+    await idle.relay.run(idle.publisher)
+    assert await idle.is_told()
+    assert await idle.keys(1) == ["own"]

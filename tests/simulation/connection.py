@@ -105,7 +105,10 @@ class SimulatedConnection:
                 self._fail_in_outages()
             if name == "write_batch":
                 self._fail_on([payment.idempotency_key for payment in args[1]])
-            return await effect()
+            answer = await effect()
+            if writes and not self._is_in_transaction:
+                await self.server.commit()
+            return answer
 
         return await self._do(name, WRITE if writes else STATEMENT, check_and_do)
 

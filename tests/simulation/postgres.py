@@ -133,7 +133,7 @@ class Postgres:
     async def _roll_back(self, server: ServerConnection, unheard: "asyncio.Task[object] | None") -> None:
         if unheard is not None:
             await unheard
-        await server.roll_back()
+        await server.give_back()
         self._free.append(server)
         self.locks_released()
 

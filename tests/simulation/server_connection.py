@@ -30,11 +30,12 @@ class ServerConnection:
         self._driver = driver
         self._is_touched = False
         """Something has been locked, written, or gone wrong since the last transaction."""
+        self._has_claimed = False
         self.pid = driver.get_server_pid()
 
     @property
     def has_work(self) -> bool:
-        return self._is_touched
+        return self._is_touched or self._has_claimed
 
     async def begin(self) -> None:
         await self.roll_back()
@@ -45,6 +46,13 @@ class ServerConnection:
     async def roll_back(self) -> None:
         await self._end("ROLLBACK AND CHAIN")
 
+    async def give_back(self) -> None:
+        """Undo all that ends with a connection."""
+        await self.roll_back()
+        if self._has_claimed:
+            await self._driver.execute("SELECT pg_advisory_unlock_all()")
+            self._has_claimed = False
+
     async def _end(self, sql: str) -> None:
         if self._is_touched:
             await self._driver.execute(sql)
@@ -52,6 +60,7 @@ class ServerConnection:
 
     async def fetch(self, sql: str, *args: Any) -> list[asyncpg.Record]:
         was_touched, self._is_touched = self._is_touched, True
+        self._has_claimed |= "pg_try_advisory_lock(" in sql
         rows = await self._driver.fetch(sql, *args)
         self._is_touched = was_touched or bool(rows)
         return rows

@@ -15,7 +15,7 @@ AWAITS_S = 60
 STEPS = {
     *("connect to Postgres", "policies", "BEGIN", "find_held", "lock_invoices", "write_batch"),
     *("upsert_pending", "hold_payments", "update_payments", "delete_pending", "mark_cancelled"),
-    *("wake_pending", "take_pending", "lock_outbox", "lock_oldest_outbox", "read_outbox", "delete_outbox"),
+    *("wake_pending", "take_pending", "claim_outbox", "lock_oldest_outbox", "read_outbox", "delete_outbox"),
     *("file_dead_letter", "COMMIT", "ROLLBACK"),
     *("connect to RabbitMQ", "open a channel", "consume", "deliver from registrations", "deliver from invoices"),
     *("deliver from dead-letters", "publish to outcomes", "publish to retry.5s", "publish to dead-letter", "confirm"),

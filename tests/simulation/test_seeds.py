@@ -11,7 +11,7 @@ from tests.simulation.simulation import Simulation, open_simulation
 
 SEEDS = 10_000
 SEEDS_OF_A_TEST = 2_500
-STEPS = ("COMMIT", "lock_outbox", "publish to outcomes", "confirm", "deliver from registrations", "acknowledge")
+STEPS = ("COMMIT", "delete_outbox", "publish to outcomes", "confirm", "deliver from registrations", "acknowledge")
 """Before and after which the seeds of a test kill workers many times. test_every_step.py has the others."""
 
 

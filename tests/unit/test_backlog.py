@@ -5,6 +5,8 @@ import pytest
 from worker.backlog import Backlog
 from worker.books.outbox import StoredOutcome
 
+RELAY = 1
+
 
 def outcome(length: int = 1) -> StoredOutcome:
     return StoredOutcome(
@@ -23,27 +25,42 @@ def backlog(monkeypatch: pytest.MonkeyPatch) -> Backlog:
     monkeypatch.setattr("worker.backlog.KEPT_BYTES_MAX", 10)
     monkeypatch.setattr("worker.backlog.RELAY_WINDOW_MESSAGES", 2)
     monkeypatch.setattr("worker.backlog.OUTBOX_BACKLOG_ROWS_MAX", 3)
-    return Backlog()
+    backlog = Backlog()
+    backlog.note_relay(RELAY)
+    return backlog
 
 
 def test_a_window_holds_the_oldest_rows_and_the_next_one_those_after_them(backlog: Backlog) -> None:
     for row_id in (7, 8, 9):
-        backlog.note_written({row_id: outcome()})
+        backlog.note_written({row_id: outcome()}, RELAY)
     assert list(backlog.window()) == [7, 8]
     backlog.note_tried([7, 8])
     assert list(backlog.window()) == [9]
 
 
 def test_what_does_not_fit_is_noted_without_its_outcome_until_there_is_room_again(backlog: Backlog) -> None:
-    backlog.note_written({1: outcome(6), 2: outcome(5), 3: outcome(4), 4: None})
+    backlog.note_written({1: outcome(6), 2: outcome(5), 3: outcome(4), 4: None}, RELAY)
     assert [known is not None for known in backlog.rows.values()] == [True, False, True, False]
     backlog.note_tried([1, 2, 99])
-    backlog.note_written({5: outcome(7), 6: outcome(6)})
+    backlog.note_written({5: outcome(7), 6: outcome(6)}, RELAY)
     assert [known is not None for known in backlog.rows.values()] == [True, False, False, True]
 
 
+def test_what_was_written_under_another_number_or_none_is_left_to_be_found(backlog: Backlog) -> None:
+    backlog.note_written({1: outcome(6)}, RELAY)
+    backlog.note_relay(2)
+    backlog.note_written({2: outcome(6)}, RELAY)
+    backlog.note_written({3: outcome(6)}, None)
+    backlog.note_written({4: outcome(6)}, 2)
+    assert (backlog.left, list(backlog.window())) == ({1, 2, 3}, [4])
+    assert backlog.rows[4] is not None, "what is left takes no room"
+    assert backlog.is_full
+    backlog.note_tried([1, 2, 4])
+    assert (backlog.left, backlog.rows, backlog.is_full) == ({3}, {}, False)
+
+
 async def test_who_books_waits_while_too_much_is_to_be_published(backlog: Backlog) -> None:
-    backlog.note_written({row_id: outcome() for row_id in range(4)})
+    backlog.note_written({row_id: outcome() for row_id in range(4)}, RELAY)
     assert backlog.is_full
     waiting = backlog.has_room()
     waiting.send(None)  # it waits

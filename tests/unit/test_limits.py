@@ -43,8 +43,9 @@ NO_LIMITS = {
     "worker/broker/properties.py": {"PERSISTENT"},  # a word of AMQP
     "worker/broker/wire.py": {"_SECONDS_MAX"},  # where the driver's reading of a timestamp ends
     "worker/books/checks.py": {"_ALL_ROWS"},  # no limit at all
-    "worker/books/migrate.py": {"MIGRATION_LOCK"},  # the names of two locks
+    "worker/books/migrate.py": {"MIGRATION_LOCK"},  # the names of three locks
     "worker/auditor.py": {"AUDIT_LOCK"},
+    "worker/books/outbox.py": {"RELAY_LOCK"},
     "worker/cli/__init__.py": {"exit_code"},
     "worker/cli/terminal.py": {"PIPED_WIDTH"},  # how results are laid out
     "schemas/sources/ivvy.py": {"_WRITE_OFF"},  # iVvy's own number

@@ -41,10 +41,12 @@ async def settle_batch(
     policies: Mapping[str, Policy],
     moment: Moment,
     turn: Turn | None = None,
+    relay: int | None = None,
 ) -> Committed:
     """Settle the requests in their order in one transaction and return what was committed.
 
-    With a turn, all is committed after the batch before.
+    With a turn, all is committed after the batch before. relay: whose the rows of the outbox are as long as it lives;
+    without one, whoever's finds them.
 
     Raises ContendedError where another worker wrote the same key first, and as Session.transaction() does. Whatever is
     raised, nothing was written, except for an UnavailableError on COMMIT, after which nobody knows.
@@ -58,13 +60,13 @@ async def settle_batch(
         outbox: Known = {}
         if settlements:
             batch = Batch(settlements, held_before, view, policies, moment)
-            outbox = await _write(connection, batch)
+            outbox = await _write(connection, batch, relay)
         if turn is not None:
             await turn.may_commit()
     return Committed(settlements, outbox)
 
 
-async def _write(connection: Connection, batch: Batch) -> Known:
+async def _write(connection: Connection, batch: Batch, relay: int | None) -> Known:
     await hold_payments(connection, batch)
     payments = new_payments(batch)
     written = await connection.fetch(
@@ -74,6 +76,7 @@ async def _write(connection: Connection, batch: Batch) -> Known:
         _allocation_rows(batch),
         _outcome_rows(batch),
         outbox_rows(batch.settlements),
+        relay,
     )
     expect_rows(written[0]["payments"], len(payments))
     await change_payments(connection, batch)

@@ -1,6 +1,10 @@
-"""What is still to be published: written with the payment, taken under a lock, deleted once it is confirmed."""
+"""What is still to be published: written with the payment, deleted once it is confirmed.
 
-from collections.abc import Iterable, Mapping, Sequence
+A relay has a number, which its worker writes with each row, and which is locked as long as the relay's session lives.
+So its rows are its own, and are published without being locked. All others are taken under a lock.
+"""
+
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import takewhile
 from typing import Any, NamedTuple, TypeAlias
@@ -27,12 +31,15 @@ class StoredOutcome(Value, frozen=True, kw_only=True):
     return_address: ReturnAddress = NOWHERE
 
 
+RELAY_LOCK: int = 0x6F757462
+"""The first half of the advisory locks ("outb" in ASCII) of the relays' numbers."""
+
 Known: TypeAlias = Mapping[int, StoredOutcome | None]
 """Rows of the outbox by id, in the order of their being committed; None where the outcome is in the books alone."""
 
 
 class Taken(NamedTuple):
-    """A window of rows, locked."""
+    """A window of rows that no other relay takes."""
 
     rows: Sequence[tuple[int, StoredOutcome]]
     """What there is to publish, by id. A row whose event is gone is passed over."""
@@ -55,41 +62,52 @@ def known_outcomes(ids: Sequence[int], settlements: Sequence[Settlement]) -> Kno
     return {row_id: _settled_outcome(item) for row_id, item in zip(ids, settlements, strict=True)}
 
 
-async def take_oldest(connection: Connection, known: Known, after_id: int = 0) -> Taken:
-    """Take the oldest rows after that one that no other relay is at; those known are not read again.
+async def claim_outbox(connection: Connection) -> int:
+    """Return a number for a relay that works on this session. It is the relay's own until the session ends."""
+    while True:
+        relay = await connection.fetchval(query("claim_outbox"), RELAY_LOCK)
+        if relay is not None:
+            return int(relay)
+
+
+async def take_oldest(connection: Connection, relay: int, known: Known, after_id: int = 0) -> Taken:
+    """Take the oldest rows after that one that are not another living relay's; those known are not read again.
 
     At most RELAY_WINDOW_MESSAGES, and RELAY_WINDOW_BYTES_MAX of what is read, unless it is but one row. They stay
     locked in the transaction.
     """
-    locked = await connection.fetch(query("lock_oldest_outbox"), after_id, RELAY_WINDOW_MESSAGES)
-    return await _taken(connection, locked, known)
-
-
-async def take_known(connection: Connection, known: Known) -> Taken:
-    """Take these rows, but for those that are gone or that another relay is at. They stay locked."""
-    locked = await connection.fetch(query("lock_outbox"), list(known))
-    return await _taken(connection, locked, known)
-
-
-async def delete_outbox(connection: Connection, ids: Iterable[int]) -> None:
-    """Delete the rows whose events have been confirmed."""
-    await connection.execute(query("delete_outbox"), list(ids))
-
-
-async def _taken(connection: Connection, locked: Sequence[Any], known: Known) -> Taken:
-    ids = [row["id"] for row in locked]
+    locked = await connection.fetch(query("lock_oldest_outbox"), after_id, RELAY_WINDOW_MESSAGES, RELAY_LOCK, relay)
     outcomes = {
         row["id"]: outcome
         for row in locked
-        # An id can stand for another event than the one noted: in books that were put back to an earlier state, or
-        # where Postgres returned the ids in another order than that of the rows, which it may.
+        # In books that were put back to an earlier state an id can stand for another event than the one noted.
         if (outcome := known.get(row["id"])) is not None and outcome.event_id == row["event_id"]
     }
+    ids = [row["id"] for row in locked]
+    return await _completed(connection, ids, outcomes)
+
+
+async def take_own(connection: Connection, known: Known) -> Taken:
+    """Take these rows of the relay's own, reading what is not known of them. A row that is gone is passed over."""
+    outcomes = {row_id: outcome for row_id, outcome in known.items() if outcome is not None}
+    return await _completed(connection, sorted(known), outcomes)
+
+
+async def delete_outbox(connection: Connection, rows: Sequence[tuple[int, StoredOutcome]]) -> None:
+    """Delete the rows whose events have been confirmed."""
+    ids, events = [row_id for row_id, _ in rows], [outcome.event_id for _, outcome in rows]
+    await connection.execute(query("delete_outbox"), ids, events)
+
+
+async def _completed(connection: Connection, ids: Sequence[int], outcomes: dict[int, StoredOutcome]) -> Taken:
+    """Return the rows with their outcomes, reading those that lack. The ids are in their order."""
     unknown = [row_id for row_id in ids if row_id not in outcomes]
     read = await connection.fetch(query("read_outbox"), unknown, RELAY_WINDOW_BYTES_MAX) if unknown else []
     outcomes |= {row["id"]: _stored_outcome(row) for row in read if row["body"] is not None}
-    # What was too long to be read ends the window, so that nothing is told before what comes before it.
-    unread = set(unknown) - {row["id"] for row in read}
+    # What was too long to be read ends the window, so that nothing is told before what comes before it. It comes after
+    # all that was read; what lacks before that is gone.
+    last = read[-1]["id"] if read else ids[-1] if ids else 0
+    unread = {row_id for row_id in unknown if row_id > last}
     window = list(takewhile(lambda row_id: row_id not in unread, ids))
     rows = [(row_id, outcomes[row_id]) for row_id in window if row_id in outcomes]
     left = frozenset(ids[len(window) :])

@@ -19,6 +19,6 @@ FROM (
     UNION ALL
     SELECT t.name, 'DELETE' FROM (VALUES ('outbox'), ('pending')) AS t (name) WHERE NOT has_table_privilege(t.name, 'DELETE')
     UNION ALL
-    SELECT 'payments_id_seq', 'USAGE' WHERE NOT has_sequence_privilege('payments_id_seq', 'USAGE')
+    SELECT s.name, 'USAGE' FROM (VALUES ('payments_id_seq'), ('outbox_relays')) AS s (name) WHERE NOT has_sequence_privilege(s.name, 'USAGE')
 ) AS n
 ORDER BY n.name, n.privilege

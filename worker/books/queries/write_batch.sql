@@ -1,5 +1,5 @@
 -- All that a batch writes for the first time, in one statement: each of several would cost a round trip.
--- $1 the time, $2 payments, $3 allocations, $4 outcomes, $5 what is to be published.
+-- $1 the time, $2 payments, $3 allocations, $4 outcomes, $5 what is to be published, $6 by which relay.
 -- Returns the ids of the rows of the outbox, and with each how many payments were new: a key that another worker has taken in the
 -- meantime inserts nothing, and the caller undoes the batch.
 WITH paid AS (
@@ -36,8 +36,8 @@ WITH paid AS (
     SELECT w.*, $1
     FROM unnest($4::outcome_row[]) AS w
 ), to_publish AS (
-    INSERT INTO outbox (event_id, replayed, correlation_id, reply_to, traceparent, tracestate)
-    SELECT w.event_id, w.replayed, w.correlation_id, w.reply_to, w.traceparent, w.tracestate
+    INSERT INTO outbox (relay, event_id, replayed, correlation_id, reply_to, traceparent, tracestate)
+    SELECT $6::integer, w.event_id, w.replayed, w.correlation_id, w.reply_to, w.traceparent, w.tracestate
     FROM unnest($5::outbox_row[]) WITH ORDINALITY AS w
     ORDER BY w.ordinality
     RETURNING id

@@ -17,6 +17,7 @@ GRANT USAGE ON SEQUENCE payments_id_seq TO payment_worker_run;
 GRANT SELECT, INSERT ON allocations, outcomes TO payment_worker_run;
 
 GRANT SELECT, INSERT, UPDATE (tracestate), DELETE ON outbox TO payment_worker_run;
+GRANT USAGE ON SEQUENCE outbox_relays TO payment_worker_run;
 
 GRANT SELECT, INSERT, UPDATE (awaited_since, wake_at, awaits, body, correlation_id, reply_to, traceparent, tracestate), DELETE
     ON pending TO payment_worker_run;
