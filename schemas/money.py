@@ -144,3 +144,9 @@ def to_text(amount_minor: int, currency: str) -> str:
     sign, text = ("-", str(-amount_minor)) if amount_minor < 0 else ("", str(amount_minor))
     text = text.rjust(digits + 1, "0")
     return f"{sign}{text[:-digits]}.{text[-digits:]}"
+
+
+@lru_cache(TEXTS_KEPT)
+def to_number(text: str) -> Decimal:
+    """Return the exact number that to_text() wrote."""
+    return Decimal(text)

@@ -12,7 +12,7 @@ from schemas.fields import Date, Name, OneOf, Text, WireModel, at_least_one_of, 
 from schemas.invalid import invalid
 from schemas.invoice import AccountIdentifier, NamedInvoice
 from schemas.limits import DETAILS_MAX, IDENTIFIER_CHARS_MAX, LINES_MAX, TEXT_CHARS_MAX
-from schemas.money import Amount, Currency, Percent, read_amount, to_minor
+from schemas.money import Amount, Currency, Percent, read_amount, to_minor, to_number
 from schemas.orders import AllocationOrder, Distribution
 from schemas.outcome import Outcome, OutcomeLine
 from schemas.registration import AccountName, Defaults, Line, Registration, WalletName
@@ -184,9 +184,9 @@ def response(outcome: Outcome, _message: PaymentRegister | None) -> dict[str, Re
         "reason": outcome["reason"],
         "statustext": outcome["statustext"],
         "payment_id": outcome["payment_id"],
-        "amount": Decimal(outcome["amount"]),
+        "amount": to_number(outcome["amount"]),
         "currency": outcome["currency"],
-        "unfocused": Decimal(outcome["unfocused"]),
+        "unfocused": to_number(outcome["unfocused"]),
         "settled_by": outcome.get("settled_by"),
         "lines": [_told(line) for line in outcome["lines"]],
     }
@@ -194,7 +194,7 @@ def response(outcome: Outcome, _message: PaymentRegister | None) -> dict[str, Re
 
 def _told(line: OutcomeLine) -> dict[str, ResponseValue]:
     told: dict[str, ResponseValue] = {"jobid": line["jobid"], "billnum": line["billnum"], "billcode": line["billcode"]}
-    told |= {name: Decimal(line[name]) for name in _LINE_AMOUNTS}  # type: ignore[literal-required]
+    told |= {name: to_number(line[name]) for name in _LINE_AMOUNTS}  # type: ignore[literal-required]
     return told | {"invoicestate": line["invoicestate"]}
 
 

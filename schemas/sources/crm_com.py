@@ -10,7 +10,7 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 from schemas.fields import DateTime, Name, OneOf, Text, WireModel
 from schemas.invoice import AccountIdentifier
 from schemas.limits import IDENTIFIER_CHARS_MAX
-from schemas.money import DECIMAL_TEXT, plain_text
+from schemas.money import DECIMAL_TEXT, plain_text, to_number
 from schemas.outcome import Outcome, Status
 from schemas.registration import AccountName, Defaults, Identifier, IdentifierKind, Line, Registration, WalletName
 from schemas.sources.source import ResponseValue, Source
@@ -199,7 +199,7 @@ def _data(outcome: Outcome) -> dict[str, ResponseValue]:
         "life_cycle_state": state,
         "issued_on": issued_on,
         "posted_on": issued_on if state == "POSTED" else None,
-        "payment_amount": Decimal(outcome["amount"]),
+        "payment_amount": to_number(outcome["amount"]),
         "processed_by_payment_gateway": None,
         "payment_gateway_reference_number": None,
         "currency_rate_period": None,

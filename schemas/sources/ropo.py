@@ -1,12 +1,11 @@
 """Ropo One, `ropo.payment.v1` (POST /jobs/payment): a payment made past the collector's settlement flow."""
 
-from decimal import Decimal
 from typing import Self
 
 from pydantic import ConfigDict, Field, model_validator
 
 from schemas.fields import Date, IntegerId, Name, Text, WireModel, at_least_one_of
-from schemas.money import Amount, to_minor
+from schemas.money import Amount, to_minor, to_number
 from schemas.outcome import Outcome, Status
 from schemas.registration import Defaults, Identifier, IdentifierKind, Line, Registration
 from schemas.sources.source import ResponseValue, Source
@@ -78,7 +77,7 @@ def response(outcome: Outcome, _message: RopoPayment | None) -> dict[str, Respon
         "billcode": outcome["billcode"],
         "paydate": outcome["paydate"],
     }
-    answer |= {name: Decimal(outcome[name]) for name in _AMOUNTS}  # type: ignore[literal-required]
+    answer |= {name: to_number(outcome[name]) for name in _AMOUNTS}  # type: ignore[literal-required]
     return answer | {"statusid": outcome["statusid"], "statustext": _statustext(outcome)}
 
 
@@ -91,7 +90,7 @@ def _statustext(outcome: Outcome) -> str:
         "Interest": outcome["focusedtointerest"],
         "Notice fee": outcome["focusedtonoticefee"],
     }
-    return ", ".join(name for name, amount in focused.items() if Decimal(amount)) + " kirjattu"
+    return ", ".join(name for name, amount in focused.items() if to_number(amount)) + " kirjattu"
 
 
 ROPO = Source(

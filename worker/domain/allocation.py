@@ -29,6 +29,13 @@ class Components(NamedTuple):
 
 NOTHING = Components()
 
+_IN_ORDER = {
+    order: tuple(map(Components._fields.index, order.split("-")))
+    for order in AllocationOrder
+    if order is not AllocationOrder.PRO_RATA
+}
+"""Of each order the positions of the components."""
+
 
 def allocate(amount: int, open_amounts: Components, order: AllocationOrder) -> Components:
     """Return what of the amount goes to each component: never more than is open on it, and never less than fits.
@@ -38,11 +45,11 @@ def allocate(amount: int, open_amounts: Components, order: AllocationOrder) -> C
     payable = min(amount, open_amounts.total)
     if order is AllocationOrder.PRO_RATA:
         return Components(*pro_rata(payable, open_amounts))
-    focused = dict.fromkeys(Components._fields, 0)
-    for component in order.split("-"):
-        focused[component] = min(payable, getattr(open_amounts, component))
+    focused = [0, 0, 0]
+    for component in _IN_ORDER[order]:
+        focused[component] = min(payable, open_amounts[component])
         payable -= focused[component]
-    return Components(**focused)
+    return Components(*focused)
 
 
 def pro_rata(amount: int, weights: tuple[int, ...]) -> tuple[int, ...]:
