@@ -3,16 +3,21 @@
 import asyncio
 from collections.abc import Iterable
 from itertools import islice
+from uuid import UUID
 
-from worker.books.outbox import Known, StoredOutcome
-from worker.limits import KEPT_BYTES_MAX, OUTBOX_BACKLOG_ROWS_MAX, RELAY_WINDOW_MESSAGES
+from msgspec.structs import replace
+
+from worker.books.outbox import Known, StoredOutcome, Written
+from worker.domain.settlement import Replayed
+from worker.limits import KEPT_BYTES_MAX, OUTBOX_BACKLOG_ROWS_MAX, RECENT_BYTES_MAX, RELAY_WINDOW_MESSAGES
 
 
 class Backlog:
     """The rows that this worker has written to the outbox, with their outcomes as far as those fit in memory.
 
     It spares the relay reading back what the worker has just written, and asking whether another relay has taken it:
-    rows written under the relay's number are its own. All others are left for whichever relay finds them.
+    rows written under the relay's number are its own. All others are left for whichever relay finds them. A row that
+    its relay finds before it is noted here is published twice.
     """
 
     def __init__(self) -> None:
@@ -22,6 +27,7 @@ class Backlog:
         self.left: set[int] = set()
         """Rows under another number or none, which only a look finds."""
         self._kept_bytes = 0
+        self._recent = _Recent()
         self._room = asyncio.Event()
         self.woken = asyncio.Event()
         """Set when something is noted."""
@@ -33,15 +39,15 @@ class Backlog:
         self._kept_bytes = 0
         self.relay = relay
 
-    def note_written(self, rows: Known, relay: int | None) -> None:
+    def note_written(self, rows: Written, relay: int | None) -> None:
         """Take note of rows that have been committed under that number."""
         self.woken.set()
         if relay is None or relay != self.relay:
             self.left.update(rows)
             return
         for row_id, outcome in rows.items():
-            kept = outcome
-            if outcome is not None and self._kept_bytes + len(outcome.body) > KEPT_BYTES_MAX:
+            kept = self._recent.again(outcome) if isinstance(outcome, Replayed) else self._recent.keep(outcome)
+            if kept is not None and self._kept_bytes + len(kept.body) > KEPT_BYTES_MAX:
                 kept = None
             self._rows[row_id] = kept
             self._kept_bytes += len(kept.body) if kept is not None else 0
@@ -73,3 +79,27 @@ class Backlog:
         while self.is_full:
             self._room.clear()
             await self._room.wait()
+
+
+class _Recent:
+    """Outcomes of the last seconds: what is sent twice mostly comes again soon, and is told again by them."""
+
+    def __init__(self) -> None:
+        self._outcomes: dict[UUID, StoredOutcome] = {}
+        self._kept_bytes = 0
+
+    def keep(self, outcome: StoredOutcome) -> StoredOutcome:
+        """Keep the outcome, in the place of the oldest."""
+        self._outcomes[outcome.event_id] = outcome
+        self._kept_bytes += len(outcome.body)
+        while self._kept_bytes > RECENT_BYTES_MAX:
+            oldest = self._outcomes.pop(next(iter(self._outcomes)))
+            self._kept_bytes -= len(oldest.body)
+        return outcome
+
+    def again(self, item: Replayed) -> StoredOutcome | None:
+        """Return the outcome as it is told once more, to whoever asks now; None where the books alone know it."""
+        outcome = self._outcomes.get(item.event_id)
+        if outcome is None:
+            return None
+        return replace(outcome, replayed=True, return_address=item.request.return_address)

@@ -17,6 +17,8 @@ RELAY_WINDOW_BYTES_MAX = 8 * 1024 * 1024
 """The bodies together that are read for it, which are held in memory until they are confirmed."""
 KEPT_BYTES_MAX = 4 * 1024 * 1024
 """Bodies of outcomes kept from their being written to their being published. What is more is read back."""
+RECENT_BYTES_MAX = 4 * 1024 * 1024
+"""Bodies of the last outcomes, some 3,000, kept for requests that come again. What is older is read from the books."""
 REPLIES_TIMEOUT_S = 20.0
 """Publishing the replies of such a window. What has not been confirmed then is given up: the outcomes must not wait."""
 PUBLISH_WINDOW_MESSAGES = 250
@@ -45,7 +47,7 @@ arrival of its invoice, which wakes it, have been missed."""
 PENDING_POLL_S = 1.0
 """How often the worker asks for undone payments whose time has come."""
 RELAY_POLL_S = 1.0
-"""How often the relay looks for what another worker left in the outbox."""
+"""How often the relay looks for what was refused, or was left in the outbox by another."""
 
 CONNECT_TIMEOUT_S = 10.0
 """Opening a connection to either server, or a channel, or beginning to consume."""
@@ -60,6 +62,9 @@ longer; after its tries on the spot the payment then waits in a retry queue, so 
 deadlock too that Postgres cannot see: a batch waits, holding its locks, for the one before it, in the worker."""
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 60_000
 """Longer than a publish may take, since the relay keeps its rows locked until their confirms have come."""
+RELAY_IDLE_TIMEOUT_MS = 60_000
+"""After which Postgres ends the session of a relay that does nothing, and others publish what it had: it may be gone,
+with nobody to tell of it. One that works, and waits for confirms, is never idle for so long."""
 PUBLISH_TIMEOUT_S = 10.0
 """Waiting for a publisher confirm, which takes milliseconds. After it the channel is replaced and all is published
 anew: a quorum queue that has no leader yet, after its node came back, takes a message and never confirms it."""

@@ -8,7 +8,7 @@ from functools import lru_cache
 from schemas import catalog
 from schemas.outcome import OUTCOME_TYPE, Status
 from worker.backlog import Backlog
-from worker.books.outbox import Known, StoredOutcome, claim_outbox, delete_outbox, take_oldest, take_own
+from worker.books.outbox import Known, StoredOutcome, claim_outbox, delete_outbox, release_outbox, take_oldest, take_own
 from worker.books.session import Connection, Session
 from worker.broker.properties import PERSISTENT
 from worker.broker.publisher import Publication, Publisher
@@ -124,7 +124,9 @@ class Relay:
             self._look_at = time.monotonic() + RELAY_POLL_S
         else:
             self._look_at = 0.0
-        self._backlog.note_tried(ids if taken.may_be_more else left.union(ids))
+        # What else lies before the last of them is gone, or another relay is at it.
+        last = ids[-1] if ids else 0
+        self._backlog.note_tried(left.union(ids) if not taken.may_be_more else {*ids, *(i for i in left if i < last)})
         return len(ids)
 
     async def _publish(
@@ -141,9 +143,15 @@ class Relay:
         PUBLISHED.inc(len(told))
         UNROUTED.labels("outcome").inc(answers.count(False))
         UNROUTED.labels("reply").inc(replied.count(False))
-        refusals = [answer for answer in answers if isinstance(answer, UnavailableError)]
-        REFUSED.inc(len(refusals))
-        return refusals[0] if refusals else None
+        refusals = {
+            row_id: answer
+            for (row_id, _), answer in zip(rows, answers, strict=True)
+            if isinstance(answer, UnavailableError)
+        }
+        if refusals:
+            await release_outbox(connection, list(refusals))
+            REFUSED.inc(len(refusals))
+        return next(iter(refusals.values()), None)
 
     async def _reply(self, publisher: Publisher, replies: list[Publication]) -> list[bool]:
         """Publish the replies. Where they alone have no connection to go by, they are given up, and no outcome is."""
@@ -158,7 +166,7 @@ class Relay:
 class _Refusals:
     """Which rows are passed over for now: a queue that takes no more holds back its own outcomes, and no others.
 
-    All up to a row have been tried, and are tried again once a while has passed.
+    All up to a row are tried again once a while has passed: most of them have been refused.
     """
 
     def __init__(self) -> None:

@@ -14,13 +14,14 @@ from tests.integration.cancelled_books import pay
 from tests.site import DEADLINE_S, Site, eventually
 from worker.backlog import Backlog
 from worker.books.ledger import settle_batch
-from worker.books.outbox import RELAY_LOCK, Known, Taken, claim_outbox, take_oldest
+from worker.books.outbox import RELAY_LOCK, Taken, Written, claim_outbox, take_oldest
 from worker.books.session import Session
 from worker.books.statements import put_invoices
 from worker.broker.connection import connect
 from worker.broker.publisher import Publisher
 from worker.broker.replies import Replies
 from worker.domain.policy import Policy
+from worker.domain.settlement import Replayed
 from worker.domain.view import Moment
 from worker.relay import Relay
 
@@ -38,17 +39,17 @@ class Relaying:
     relay: Relay
     publisher: Publisher
 
-    async def book(self, *keys: str, relay: int | None = None) -> Known:
+    async def book(self, *keys: str, relay: int | None = None) -> Written:
         """Book a payment under each key, or have it told again; return its rows in the outbox, not yet noted."""
         requests = [pay(key, ("1234567", "1.00")) for key in keys]
         return (await settle_batch(self.session, requests, {"acme": ACME}, Moment(NOW), relay=relay)).outbox
 
-    async def book_own(self, *keys: str) -> Known:
+    async def book_own(self, *keys: str) -> Written:
         """Do so under the relay's number."""
         assert self.backlog.relay is not None
         return await self.book(*keys, relay=self.backlog.relay)
 
-    def note(self, rows: Known) -> None:
+    def note(self, rows: Written) -> None:
         self.backlog.note_written(rows, self.backlog.relay)
 
     def look(self) -> None:
@@ -84,6 +85,12 @@ class Relaying:
         return bool(await self.site.database.fetchval("SELECT count(*) = 0 FROM outbox")) and await self.has_forgotten()
 
 
+def bytes_of(rows: Written, row_id: int) -> int:
+    outcome = rows[row_id]
+    assert not isinstance(outcome, Replayed)
+    return len(outcome.body)
+
+
 @pytest.fixture
 async def idle(site: Site, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Relaying]:
     """One that has not begun, and will look once for what there is."""
@@ -110,10 +117,13 @@ async def relaying(idle: Relaying) -> AsyncIterator[Relaying]:
         yield idle
 
 
-async def test_what_is_not_kept_is_read_and_told_in_its_order(relaying: Relaying) -> None:
+async def test_what_is_not_kept_is_read_and_told_in_its_order(
+    relaying: Relaying, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows = await relaying.book_own("a", "first", "b", "c")
-    assert [known is None for known in rows.values()] == [False, True, False, False]
-    relaying.note({**rows, max(rows): None})
+    assert [isinstance(row, Replayed) for row in rows.values()] == [False, True, False, False]
+    monkeypatch.setattr("worker.backlog.KEPT_BYTES_MAX", bytes_of(rows, min(rows)))
+    relaying.note(rows)
     assert await relaying.keys(4) == ["a", "first", "b", "c"]
     await eventually(relaying.is_told)
 
@@ -124,17 +134,22 @@ async def test_what_does_not_fit_a_window_together_is_told_in_the_next(
     monkeypatch.setattr("worker.books.outbox.RELAY_WINDOW_BYTES_MAX", 1)
     rows = await relaying.book_own("a", "b", "c", "d")
     first, *others = rows
-    relaying.note({first: rows[first]} | dict.fromkeys(reversed(others)))
+    monkeypatch.setattr("worker.backlog.KEPT_BYTES_MAX", bytes_of(rows, first))
+    relaying.note({row_id: rows[row_id] for row_id in (first, *reversed(others))})
     assert await relaying.keys(4) == ["a", "b", "c", "d"]
     await eventually(relaying.is_told)
 
 
-@pytest.mark.parametrize("gone", [{"a"}, {"b"}, {"c"}, {"a", "b", "c"}], ids="".join)
-async def test_a_row_that_is_gone_before_it_was_read_holds_up_no_other(relaying: Relaying, gone: set[str]) -> None:
-    rows = dict(zip("abc", await relaying.book_own("a", "b", "c"), strict=True))
-    await relaying.site.database.execute("DELETE FROM outbox WHERE id = ANY ($1)", [rows[key] for key in gone])
-    relaying.note(dict.fromkeys(rows.values()))
-    assert set(await relaying.keys(3 - len(gone))) == rows.keys() - gone
+@pytest.mark.parametrize("gone", ["a", "b", "c", "abc"])
+async def test_a_row_that_is_gone_before_it_was_read_holds_up_no_other(
+    relaying: Relaying, gone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.backlog.KEPT_BYTES_MAX", 0)
+    rows = await relaying.book_own("a", "b", "c")
+    ids = [row_id for key, row_id in zip("abc", rows, strict=True) if key in gone]
+    await relaying.site.database.execute("DELETE FROM outbox WHERE id = ANY ($1)", ids)
+    relaying.note(rows)
+    assert set(await relaying.keys(3 - len(gone))) == set("abc") - set(gone)
     await eventually(relaying.is_told)
 
 
@@ -166,6 +181,39 @@ async def test_a_relay_whose_session_is_lost_takes_another_number_and_finds_what
     relaying.backlog.note_written(await relaying.book("late", relay=before), before)
     assert await relaying.keys(1) == ["late"]
     await eventually(relaying.is_told)
+
+
+async def test_what_is_gone_is_not_waited_for_while_there_is_more_to_find(
+    relaying: Relaying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.books.outbox.RELAY_WINDOW_MESSAGES", 1)
+    rows = await relaying.book("gone", "a", "b")
+    await relaying.site.database.execute("DELETE FROM outbox WHERE id = $1", min(rows))
+    looked: list[set[int]] = []
+
+    async def note_left(*look: Any) -> Taken:
+        looked.append(set(relaying.backlog.left))
+        return await take_oldest(*look)
+
+    monkeypatch.setattr("worker.relay.take_oldest", note_left)
+    relaying.backlog.note_written(rows, None)
+    assert await relaying.keys(2) == ["a", "b"]
+    await eventually(relaying.is_told)
+    assert looked[:2] == [set(rows), {max(rows)}]
+
+
+async def test_the_number_of_a_relay_that_does_nothing_is_given_up(
+    relaying: Relaying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the network is gone, the server would hold it for hours."""
+    monkeypatch.setattr("worker.books.outbox.RELAY_IDLE_TIMEOUT_MS", 1)
+    async with Session(relaying.site.database_url, "another") as other:
+        async with other.connection() as connection:
+            number = await claim_outbox(connection)
+        await relaying.book("another's", relay=number)
+        await eventually(relaying.is_alone)
+        relaying.look()
+        assert await relaying.keys(1) == ["another's"]
 
 
 async def test_no_two_relays_that_live_have_one_number(relaying: Relaying) -> None:

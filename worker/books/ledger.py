@@ -12,7 +12,7 @@ from uuid_utils.compat import uuid7
 
 from schemas.outcome import Status
 from worker.books.batch import Batch
-from worker.books.outbox import Known, address_row, known_outcomes, outbox_rows
+from worker.books.outbox import Written, address_row, outbox_rows, written_outcomes
 from worker.books.payments import change_payments, expect_rows, hold_payments, new_payments
 from worker.books.pending import awaited_name
 from worker.books.reading import read_view
@@ -32,7 +32,7 @@ class Committed(NamedTuple):
     """What a batch came to, and its rows in the outbox."""
 
     settlements: Sequence[Settlement]
-    outbox: Known
+    outbox: Written
 
 
 async def settle_batch(
@@ -57,7 +57,7 @@ async def settle_batch(
             turn.note_locked()
         held_before = dict(view.held)
         settlements = settle(requests, view, policies, moment, uuid7)
-        outbox: Known = {}
+        outbox: Written = {}
         if settlements:
             batch = Batch(settlements, held_before, view, policies, moment)
             outbox = await _write(connection, batch, relay)
@@ -66,7 +66,7 @@ async def settle_batch(
     return Committed(settlements, outbox)
 
 
-async def _write(connection: Connection, batch: Batch, relay: int | None) -> Known:
+async def _write(connection: Connection, batch: Batch, relay: int | None) -> Written:
     await hold_payments(connection, batch)
     payments = new_payments(batch)
     written = await connection.fetch(
@@ -83,7 +83,7 @@ async def _write(connection: Connection, batch: Batch, relay: int | None) -> Kno
     draws = [(item.verdict.wallet_id, item.verdict.amount_minor) for item in batch.moved]
     await draw(connection, [(wallet_id, amount) for wallet_id, amount in draws if wallet_id is not None])
     await _write_pending(connection, batch)
-    return known_outcomes([row["id"] for row in written], batch.settlements)
+    return written_outcomes([row["id"] for row in written], batch.settlements)
 
 
 def _allocation_rows(batch: Batch) -> list[tuple[object, ...]]:

@@ -14,8 +14,8 @@ from schemas.value import Value
 from worker.books.session import Connection
 from worker.books.sql import query
 from worker.domain.message import NOWHERE, ReturnAddress
-from worker.domain.settlement import Settled, Settlement
-from worker.limits import RELAY_WINDOW_BYTES_MAX, RELAY_WINDOW_MESSAGES
+from worker.domain.settlement import Replayed, Settlement
+from worker.limits import RELAY_IDLE_TIMEOUT_MS, RELAY_WINDOW_BYTES_MAX, RELAY_WINDOW_MESSAGES
 
 
 class StoredOutcome(Value, frozen=True, kw_only=True):
@@ -36,6 +36,8 @@ RELAY_LOCK: int = 0x6F757462
 
 Known: TypeAlias = Mapping[int, StoredOutcome | None]
 """Rows of the outbox by id, in the order of their being committed; None where the outcome is in the books alone."""
+Written: TypeAlias = Mapping[int, StoredOutcome | Replayed]
+"""Rows that a batch has written, in their order: its outcomes, and what tells an earlier one again."""
 
 
 class Taken(NamedTuple):
@@ -52,20 +54,19 @@ class Taken(NamedTuple):
 def outbox_rows(settlements: Sequence[Settlement]) -> list[tuple[object, ...]]:
     """Return a row for each of the settlements, as write_batch.sql takes it."""
     return [
-        (item.event_id, not isinstance(item, Settled), *address_row(item.request.return_address))
-        for item in settlements
+        (item.event_id, isinstance(item, Replayed), *address_row(item.request.return_address)) for item in settlements
     ]
 
 
-def known_outcomes(ids: Sequence[int], settlements: Sequence[Settlement]) -> Known:
+def written_outcomes(ids: Sequence[int], settlements: Sequence[Settlement]) -> Written:
     """Return the rows that have been written for the settlements, in their order."""
     return {row_id: _settled_outcome(item) for row_id, item in zip(ids, settlements, strict=True)}
 
 
 async def claim_outbox(connection: Connection) -> int:
-    """Return a number for a relay that works on this session. It is the relay's own until the session ends."""
+    """Return a number for a relay that works on this session: its own until the server ends the session."""
     while True:
-        relay = await connection.fetchval(query("claim_outbox"), RELAY_LOCK)
+        relay = await connection.fetchval(query("claim_outbox"), RELAY_LOCK, str(RELAY_IDLE_TIMEOUT_MS))
         if relay is not None:
             return int(relay)
 
@@ -99,6 +100,11 @@ async def delete_outbox(connection: Connection, rows: Sequence[tuple[int, Stored
     await connection.execute(query("delete_outbox"), ids, events)
 
 
+async def release_outbox(connection: Connection, ids: Sequence[int]) -> None:
+    """Leave the rows, which a queue has refused, to whichever relay finds them."""
+    await connection.execute(query("release_outbox"), list(ids))
+
+
 async def _completed(connection: Connection, ids: Sequence[int], outcomes: dict[int, StoredOutcome]) -> Taken:
     """Return the rows with their outcomes, reading those that lack. The ids are in their order."""
     unknown = [row_id for row_id in ids if row_id not in outcomes]
@@ -119,10 +125,9 @@ def address_row(address: ReturnAddress) -> tuple[str | None, ...]:
     return address.correlation_id, address.reply_to, address.traceparent, address.tracestate
 
 
-def _settled_outcome(item: Settlement) -> StoredOutcome | None:
-    """Return what is to be published, unless it is an earlier event that the books alone know."""
-    if not isinstance(item, Settled):
-        return None
+def _settled_outcome(item: Settlement) -> StoredOutcome | Replayed:
+    if isinstance(item, Replayed):
+        return item
     request = item.request
     return StoredOutcome(
         event_id=item.event_id,

@@ -1,5 +1,5 @@
 -- The worker: `payment-worker run`. It books. What it has booked, told or written down it can neither change nor delete, and the
--- key of a payment stays. A row can be locked only by who may update some column of it: hence updated_at and tracestate.
+-- key of a payment stays. A row can be locked only by who may update some column of it: hence updated_at.
 GRANT SELECT ON schema_migrations TO payment_worker_run;
 
 GRANT SELECT, UPDATE (updated_at) ON companies TO payment_worker_run;
@@ -16,7 +16,7 @@ GRANT USAGE ON SEQUENCE payments_id_seq TO payment_worker_run;
 
 GRANT SELECT, INSERT ON allocations, outcomes TO payment_worker_run;
 
-GRANT SELECT, INSERT, UPDATE (tracestate), DELETE ON outbox TO payment_worker_run;
+GRANT SELECT, INSERT, UPDATE (relay), DELETE ON outbox TO payment_worker_run;
 GRANT USAGE ON SEQUENCE outbox_relays TO payment_worker_run;
 
 GRANT SELECT, INSERT, UPDATE (awaited_since, wake_at, awaits, body, correlation_id, reply_to, traceparent, tracestate), DELETE
