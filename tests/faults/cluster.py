@@ -99,8 +99,17 @@ class Cluster:
         self.nodes = nodes
 
     def await_whole(self) -> None:
-        """Wait until it outlives the loss of any one node. Raises Unavailable."""
-        ask_again(self._expect_whole)
+        """Wait until it outlives the loss of any one node. Raises Unavailable.
+
+        After a partition RabbitMQ may leave a member of a queue down for good, until somebody restarts its node.
+        """
+        try:
+            ask_again(self._expect_whole)
+        except Unavailable:
+            for node in self.nodes:
+                node.server.kill()
+                node.server.start()
+            ask_again(self._expect_whole)
 
     def _expect_whole(self) -> None:
         if flaws := [flaw for node in self.nodes if (flaw := node.flaw())]:
