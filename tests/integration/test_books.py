@@ -18,7 +18,7 @@ from schemas.registration import Identifier
 from tests.places import Database, database_url, new_database
 from tests.site import eventually
 from worker.books.companies import put_policy, read_policies
-from worker.books.invoices import lock_invoices
+from worker.books.lookup import lock_invoices
 from worker.books.migrate import migrate, migrations
 from worker.books.session import Connection, Session
 from worker.books.sql import query

@@ -13,7 +13,7 @@ from worker.domain.policy import Policy
 
 AWAITS_S = 60
 STEPS = {
-    *("connect to Postgres", "policies", "BEGIN", "find_held", "lock_invoices", "write_batch"),
+    *("connect to Postgres", "policies", "BEGIN", "look_up", "write_batch"),
     *("upsert_pending", "hold_payments", "update_payments", "delete_pending", "mark_cancelled"),
     *("wake_pending", "take_pending", "claim_outbox", "lock_oldest_outbox", "read_outbox", "delete_outbox"),
     *("file_dead_letter", "COMMIT", "ROLLBACK"),

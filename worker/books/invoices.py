@@ -1,27 +1,12 @@
-"""The invoices: found and locked for booking, and stated by their owners."""
+"""The invoices as the table has them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from schemas.invoice import Account, InvoicePut
-from schemas.registration import IDENTIFIER_KINDS, Identifier, IdentifierKind
-from worker.books.session import Connection
-from worker.books.sql import query
+from schemas.registration import IDENTIFIER_KINDS
 from worker.domain.allocation import Components
 from worker.domain.invoice import Invoice
-
-
-async def lock_invoices(
-    connection: Connection, wanted: Iterable[tuple[str, Identifier]], ids: Iterable[int] = ()
-) -> list[Invoice]:
-    """Return the invoices that go by any of the names (company, identifier) or ids, locked in the order of ids."""
-    companies: dict[IdentifierKind, list[str]] = {kind: [] for kind in IDENTIFIER_KINDS}
-    values: dict[IdentifierKind, list[object]] = {kind: [] for kind in IDENTIFIER_KINDS}
-    for company, (kind, value) in wanted:
-        companies[kind].append(company)
-        values[kind].append(int(value) if kind == "jobid" else value)
-    columns = [column for kind in IDENTIFIER_KINDS for column in (companies[kind], values[kind])]
-    return [to_invoice(row) for row in await connection.fetch(query("lock_invoices"), *columns, list(ids))]
 
 
 def named_columns(put: InvoicePut) -> tuple[object, ...]:

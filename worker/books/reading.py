@@ -8,9 +8,8 @@ from operator import itemgetter
 
 import asyncpg
 
-from schemas.outcome import Status
 from schemas.registration import Identifier, Registration, WalletName
-from worker.books.invoices import lock_invoices
+from worker.books.lookup import look_up
 from worker.books.rows import columns
 from worker.books.session import Connection
 from worker.books.sql import query
@@ -28,16 +27,15 @@ async def read_view(connection: Connection, requests: Sequence[Request], policie
     cancelled = {
         (request.company, request.cancellation.payment_key) for request in requests if request.cancellation is not None
     }
-    held = await _find_held(connection, sorted({request.identity for request in requests} | cancelled))
-    bookings = await _find_bookings(connection, {name: held[name] for name in cancelled if held[name].is_booked})
     wanted = {
         (company, identifier)
         for company, registration in _registrations(requests)
         for line in registration.lines
         for identifier in line.identifiers
     }
-    cancelled_ids = {line.invoice_id for booking in bookings.values() for line in booking.lines}
-    invoices = await lock_invoices(connection, wanted, cancelled_ids)
+    keys = sorted({request.identity for request in requests} | cancelled)
+    held, invoices = await look_up(connection, keys, cancelled, wanted)
+    bookings = await _find_bookings(connection, {name: held[name] for name in cancelled if held[name].is_booked})
     named = {
         (invoice.company, Identifier(kind, value)): invoice.id
         for invoice in invoices
@@ -60,22 +58,6 @@ async def read_view(connection: Connection, requests: Sequence[Request], policie
 
 def _registrations(requests: Sequence[Request]) -> Iterator[tuple[str, Registration]]:
     return ((request.company, request.registration) for request in requests if request.registration is not None)
-
-
-async def _find_held(connection: Connection, names: Sequence[PaymentName]) -> dict[PaymentName, Held]:
-    rows = await connection.fetch(query("find_held"), *columns(names))
-    return {
-        names[row["ord"] - 1]: Held(
-            payment_id=row["payment_id"],
-            fingerprint=row["fingerprint"],
-            status=None if row["statusid"] is None else Status(row["statusid"]),
-            event_id=row["event_id"],
-            awaited_since=row["awaited_since"],
-            is_cancelled=row["is_cancelled"],
-            is_cancellation=row["is_cancellation"],
-        )
-        for row in rows
-    }
 
 
 async def _find_bookings(connection: Connection, booked: Mapping[PaymentName, Held]) -> dict[PaymentName, Booking]:

@@ -5,7 +5,8 @@ from datetime import datetime
 
 from schemas.invoice import InvoicePut
 from schemas.registration import Identifier
-from worker.books.invoices import lock_invoices, named_columns
+from worker.books.invoices import named_columns
+from worker.books.lookup import lock_invoices
 from worker.books.pending import awaited_name, wake_pending
 from worker.books.rows import columns
 from worker.books.session import Connection, Session

@@ -10,7 +10,7 @@ from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
 from schemas import catalog
 from schemas.codec import read_json
 from schemas.registration import Identifier
-from worker.books.invoices import lock_invoices
+from worker.books.lookup import lock_invoices
 from worker.books.session import Session
 from worker.books.sql import query
 from worker.broker.publisher import Publication, Publisher
