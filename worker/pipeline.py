@@ -14,7 +14,7 @@ from schemas.invoice import InvoicePut
 from schemas.limits import FIELD_ERRORS_MAX
 from schemas.wallet import WalletPut
 from worker.backlog import Backlog
-from worker.books.companies import read_policies
+from worker.books.companies import KeptPolicies
 from worker.books.dead_letters import file_dead_letters, resolve_dead_letters
 from worker.books.ledger import settle_batch
 from worker.books.session import Session
@@ -22,7 +22,7 @@ from worker.books.statements import put_invoices
 from worker.books.wallets import put_wallets
 from worker.broker.delivery import Delivery
 from worker.broker.diversion import read_dead_letter
-from worker.domain.errors import DeadLetterReason, RefusedError, UnavailableError
+from worker.domain.errors import ContendedError, DeadLetterReason, RefusedError, UnavailableError
 from worker.domain.message import Message
 from worker.domain.policy import Policy
 from worker.domain.request import Request, read_request, read_statement
@@ -51,16 +51,26 @@ class Registrations:
         self._sessions = sessions
         self._backlog = backlog
         self._clock = clock
+        self._policies = (KeptPolicies(), KeptPolicies())
 
     async def process(self, batch: Sequence[Delivery], divert: Divert, turn: Turn) -> None:
         """Process the batch whole or raise; after a raise nothing of it counts as done."""
         session = self._sessions[turn.is_odd]
         messages = [delivery.message() for delivery in batch]
-        policies = await policies_of(session, messages)
+        policies = await policies_of(session, messages, self._policies[turn.is_odd])
         moment = self._clock()
         requests, refused = _read(batch, messages, policies, moment)
+        if not requests:
+            # Nothing will be looked up, which would tell of a policy that has changed since.
+            policies = await policies_of(session, messages)
+            requests, refused = _read(batch, messages, policies, moment)
         await turn.take(_names(requests))
-        await settle_and_tell(session, self._backlog, requests, policies, moment, turn)
+        try:
+            await settle_and_tell(session, self._backlog, requests, policies, moment, turn)
+        except ContendedError:
+            for kept in self._policies:
+                kept.forget()
+            raise
         turn.note_committed()
         await turn.may_end()
         await _divert_all(refused, divert)
@@ -84,11 +94,13 @@ async def settle_and_tell(
         backlog.note_written(committed.outbox, relay)
 
 
-async def policies_of(session: Session, messages: Sequence[Message]) -> dict[str, Policy]:
-    """Return the policies of the companies that the messages are for, of those that exist."""
+async def policies_of(
+    session: Session, messages: Sequence[Message], kept: KeptPolicies | None = None
+) -> dict[str, Policy]:
+    """Return the policies of the companies that the messages are for, of those that exist: those kept unread."""
     companies = {message.company for message in messages if is_company(message.company)}
     async with session.connection() as connection:
-        return await read_policies(connection, companies)
+        return await (kept or KeptPolicies()).read(connection, companies)
 
 
 def _read(

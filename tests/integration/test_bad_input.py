@@ -1,18 +1,13 @@
 """Rubbish gets a clear answer: a dead letter, no redelivery loop, and no harm to its neighbours in the batch."""
 
-import dataclasses
 import json
 import struct
-from typing import Any, cast
+from typing import Any
 
-import aiormq
 import pytest
-from aiormq.abc import ChannelFrame
-from pamqp.body import ContentBody
-from pamqp.commands import Basic
-from pamqp.header import ContentHeader
 
 from tests.fuzz.wire import short, table
+from tests.integration.raw_publish import WHOLE, publish_raw
 from tests.places import Vhost
 from tests.site import ROPO, Site, eventually
 from worker.books.dead_letters import Deed
@@ -20,8 +15,6 @@ from worker.books.session import Session
 from worker.broker.connection import connect
 from worker.broker.publisher import Publisher
 from worker.cli.replay import Replayed, replay_letters
-
-WHOLE = json.dumps(ROPO).encode()
 
 
 def ropo(**changes: object) -> bytes:
@@ -114,30 +107,6 @@ async def test_properties_that_make_no_sense_become_a_dead_letter(site: Site, na
     assert letter["reason"] == reason
     assert letter["body"] == WHOLE
     assert good.body["statusid"] == 6
-
-
-class RawProperties:
-    """Properties that the driver would not encode: their bytes just as given."""
-
-    message_id = "raw"
-
-    def __init__(self, raw: bytes) -> None:
-        self._raw = raw
-
-    def marshal(self) -> bytes:
-        return self._raw
-
-
-async def publish_raw(site: Site, routing_key: bytes, properties: bytes = b"\0\0", body: bytes = WHOLE) -> None:
-    """Publish with a routing key and properties that the driver would not encode."""
-    channel = cast("aiormq.Channel", await site.channel.get_underlay_channel())
-    header = ContentHeader(0, len(body), Basic.Properties())
-    header.properties = RawProperties(properties)  # type: ignore[assignment]
-    publish = Basic.Publish(exchange="payments", routing_key="k" * len(routing_key))
-    frame = ChannelFrame.marshall(frames=[publish, header, ContentBody(body)], channel_number=channel.number)
-    raw = frame.payload.replace(b"k" * len(routing_key), routing_key, 1)
-    await channel.write_queue.put(dataclasses.replace(frame, payload=raw))
-    channel.delivery_tag += 1
 
 
 MESSAGE_ID, TYPE, TIMESTAMP, HEADERS = 1 << 7, 1 << 5, 1 << 6, 1 << 13

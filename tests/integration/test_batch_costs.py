@@ -14,7 +14,7 @@ from tests.places import Database
 from tests.site import DEADLINE_S, Site, eventually
 from tests.statements import NAMES
 from worker.backlog import Backlog
-from worker.books.companies import put_policy
+from worker.books.companies import KeptPolicies, put_policy
 from worker.books.ledger import settle_batch
 from worker.books.session import LOOKUPS, Session
 from worker.books.statements import put_invoices
@@ -88,6 +88,17 @@ async def test_a_batch_of_any_size_takes_four_round_trips(database: Database, me
         await counted.taken()
         await settle("counts")
         assert await counted.taken() == (["BEGIN", *BATCH, "COMMIT"], 4)
+
+
+async def test_policies_that_are_kept_take_no_round_trip(database: Database) -> None:
+    counted, kept = Counted(), KeptPolicies()
+    async with counted.session(database.url) as session, session.connection() as connection:
+        await put_policy(connection, ACME)
+        for companies, asked in (({"acme"}, 1), ({"acme"}, 0), ({"acme", "nobody"}, 1), ({"acme", "nobody"}, 1)):
+            await counted.taken()
+            assert (await kept.read(connection, companies)).keys() == {"acme"}
+            statements, _ = await counted.taken()
+            assert statements == ["policies"] * asked
 
 
 async def test_a_window_of_what_others_wrote_takes_five_round_trips(site: Site) -> None:

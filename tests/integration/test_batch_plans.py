@@ -16,6 +16,7 @@ from worker.books.ledger import settle_batch
 from worker.books.outbox import claim_outbox, delete_outbox, take_oldest, take_own
 from worker.books.pending import take_pending
 from worker.books.session import LOOKUPS, Session
+from worker.books.sql import query
 from worker.domain.policy import DuplicateCheck, Policy
 from worker.domain.view import Moment
 
@@ -104,3 +105,29 @@ async def test_plans_that_were_made_while_the_books_were_empty_still_read_by_ind
         await other.close()
     assert scanned(found) == set()
     assert {table for _, table in found} >= GROWING - {"pending"}
+
+
+@pytest.mark.parametrize("messages", [1, 50])
+async def test_the_largest_statement_that_is_read_with_is_not_planned_for_each_batch(
+    explained: Explained, messages: int
+) -> None:
+    async with explained.session.connection() as connection:
+        await connection.execute(INVOICES)
+    for n in range(10):
+        await explained.work(1 + n * messages, messages)
+    async with explained.session.connection() as connection:
+        plans = "SELECT custom_plans, generic_plans FROM pg_prepared_statements WHERE statement = $1"
+        row = await connection.fetchrow(plans, query("look_up"))
+    assert row is not None
+    assert tuple(row) == (5, 5), "five that Postgres compares with"
+
+
+async def test_its_plan_is_as_good_for_full_books_where_it_was_made_for_empty_ones(explained: Explained) -> None:
+    nothing = ", ".join(["'{}'"] * 8)
+    async with explained.session.connection() as connection:
+        await connection.execute("VACUUM (ANALYZE)")
+        await connection.execute(f"SET plan_cache_mode = force_generic_plan; PREPARE look_up AS {query('look_up')}")
+        told = await connection.fetchval(f"EXPLAIN (FORMAT JSON) EXECUTE look_up ({nothing})")
+    plans = list(tables(json.loads(told)[0]["Plan"]))
+    assert {plan["Relation Name"] for plan in plans} == {"companies", "invoices", "payments", "pending", "allocations"}
+    assert [plan["Relation Name"] for plan in plans if not plan.keys() & {"Index Cond", "Recheck Cond"}] == []

@@ -2,12 +2,35 @@
 
 import json
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 
 from schemas.orders import AllocationOrder, Distribution
 from worker.books.rows import document
 from worker.books.session import Connection
 from worker.books.sql import query
 from worker.domain.policy import DuplicateCheck, IdentifierRule, Overpayment, Policy, Treatment
+from worker.limits import POLICIES_KEPT
+
+
+class KeptPolicies:
+    """Policies as they were last read on a connection. look_up() finds out where one has been changed since."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Policy] = {}
+        self._read_on: Connection | None = None
+
+    async def read(self, connection: Connection, companies: AbstractSet[str]) -> dict[str, Policy]:
+        """Return the policies of the companies that exist. Asks for those that are not kept."""
+        if connection is not self._read_on or len(self._kept) > POLICIES_KEPT:
+            self.forget()
+        if unknown := companies - self._kept.keys():
+            self._kept |= await read_policies(connection, unknown)
+        self._read_on = connection
+        return {company: self._kept[company] for company in companies if company in self._kept}
+
+    def forget(self) -> None:
+        """Have all read anew."""
+        self._kept = {}
 
 
 async def read_policies(connection: Connection, companies: Iterable[str] | None = None) -> dict[str, Policy]:
@@ -31,6 +54,7 @@ async def read_policies(connection: Connection, companies: Iterable[str] | None 
             tolerance_minor=row["tolerance_amount"],
             tolerance_percent=row["tolerance_percent"],
             gateways=frozenset(row["gateways"]),
+            row_version=row["row_version"],
         )
         for row in rows
     }

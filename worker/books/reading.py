@@ -34,7 +34,7 @@ async def read_view(connection: Connection, requests: Sequence[Request], policie
         for identifier in line.identifiers
     }
     keys = sorted({request.identity for request in requests} | cancelled)
-    held, invoices = await look_up(connection, keys, cancelled, wanted)
+    held, invoices = await look_up(connection, keys, cancelled, wanted, policies.values())
     bookings = await _find_bookings(connection, {name: held[name] for name in cancelled if held[name].is_booked})
     named = {
         (invoice.company, Identifier(kind, value)): invoice.id

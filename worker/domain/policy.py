@@ -66,6 +66,8 @@ class Policy(Value, frozen=True, kw_only=True):
     tolerance_percent: Decimal | None = None
     gateways: frozenset[str] = frozenset()
     """Payment methods and types that charge through a payment gateway."""
+    row_version: int | None = None
+    """Another one with each change of the row, which it was read from."""
 
     @property
     def has_tolerance(self) -> bool:

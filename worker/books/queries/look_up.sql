@@ -1,6 +1,7 @@
 -- What is held under each key, and beside that, row by row, the invoices that go by any of the names or that the payments to be
 -- cancelled were booked on: locked in one order for all workers so that no two wait for each other.
 -- $1 companies and $2 keys, $3 which of them are to be cancelled; $4 companies, $5 kinds and $6 values of the names.
+-- $7 companies whose policies the requests were read by, $8 the versions of their rows: is_stale where one is no longer so.
 -- A key that is new gets its payment id here.
 --
 -- Planned once for a session: to plan it takes as long as to run it for twenty payments. So each table is asked in a query of its own,
@@ -36,6 +37,10 @@ WITH held AS (
     ORDER BY i.id
     FOR NO KEY UPDATE OF i
 )
-SELECT *
+SELECT *, EXISTS (
+    SELECT
+    FROM unnest((SELECT $7::text[]), (SELECT $8::xid[])) AS w (company, row_version)
+    WHERE (SELECT c.xmin FROM companies c WHERE c.company = w.company) IS DISTINCT FROM w.row_version
+) AS is_stale
 FROM held h
 FULL JOIN (SELECT row_number() OVER () AS ord, l.* FROM locked l) l USING (ord)
