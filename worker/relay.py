@@ -3,25 +3,17 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from functools import lru_cache
 
-from schemas import catalog
-from schemas.outcome import OUTCOME_TYPE, Status
 from worker.backlog import Backlog
 from worker.books.outbox import Known, StoredOutcome, claim_outbox, delete_outbox, release_outbox, take_oldest, take_own
 from worker.books.session import Connection, Session
-from worker.broker.properties import PERSISTENT
 from worker.broker.publisher import Publication, Publisher
 from worker.broker.replies import Replies
-from worker.broker.stamp import Stamp, Stamped
 from worker.domain.errors import LinkLostError, TransientError, UnavailableError
-from worker.limits import RECONNECT_DELAY_MAX_S, RELAY_POLL_S, ROUTES_KEPT
+from worker.limits import RECONNECT_DELAY_MAX_S, RELAY_POLL_S
 from worker.outage import Backoff
+from worker.publications import outcome_publication, reply_publication
 from worker.telemetry import PUBLISHED, REFUSED, UNROUTED, log
-
-OWN_QUEUES_PREFIX = "payments."
-"""No reply goes to a queue of the worker's own: a sender could have the worker talk to itself."""
-DOWNSTREAM_QUEUES_PREFIX = "outcomes."
 
 
 class Relay:
@@ -188,46 +180,3 @@ class _Refusals:
                 self._backoff.reset()
             self._again_at = time.monotonic() + self._backoff.next_delay_s()
         self._passed_over_id = row_id
-
-
-def outcome_publication(outcome: StoredOutcome) -> Publication:
-    """Return the outcome's message for the exchange, just as it was published the first time but for `replayed`."""
-    status = Status(outcome.statusid)
-    key = catalog.outcome_key(outcome.company, status.name)
-    return Publication(catalog.OUTCOMES, key, outcome.body, _properties(outcome))
-
-
-def reply_publication(outcome: StoredOutcome) -> Publication | None:
-    """Return the copy for the queue that was asked to be answered, if any."""
-    reply_to = outcome.return_address.reply_to
-    if not reply_to or reply_to.startswith(OWN_QUEUES_PREFIX) or _is_of_another(reply_to, outcome.company):
-        return None
-    return Publication("", reply_to, outcome.body, _properties(outcome))
-
-
-def _is_of_another(queue: str, company: str) -> bool:
-    """Say whether the queue is a downstream's of another company: a sender could else put outcomes there."""
-    return queue.startswith(DOWNSTREAM_QUEUES_PREFIX) and not queue.startswith(downstream_queue(company, ""))
-
-
-def downstream_queue(company: str, name: str) -> str:
-    """Return the name of a queue as the company's downstream may declare it: outcomes.<company>.<name>."""
-    return f"{DOWNSTREAM_QUEUES_PREFIX}{company}.{name}"
-
-
-def _properties(outcome: StoredOutcome) -> Stamped:
-    address = outcome.return_address
-    headers = {catalog.KEY_HEADER: outcome.idempotency_key}
-    if address.traceparent is not None:
-        headers[catalog.TRACE_HEADERS[0]] = address.traceparent
-    if address.tracestate is not None:
-        headers[catalog.TRACE_HEADERS[1]] = address.tracestate
-    stamp = _stamp(outcome.statusid, outcome.source, outcome.replayed)
-    return Stamped(stamp, str(outcome.event_id), address.correlation_id, headers)
-
-
-@lru_cache(ROUTES_KEPT)
-def _stamp(statusid: int, source: str, replayed: bool) -> Stamp:  # noqa: FBT001 (positional, as a cache takes it quickest)
-    headers: dict[str, str | int | bool]
-    headers = {catalog.STATUS_HEADER: statusid, catalog.SOURCE_HEADER: source, catalog.REPLAYED_HEADER: replayed}
-    return Stamp(catalog.CONTENT_TYPE, PERSISTENT, OUTCOME_TYPE, headers)

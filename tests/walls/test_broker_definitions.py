@@ -14,7 +14,7 @@ from deploy.rabbitmq.definitions import COMPANY, TOPICS, downstream, own_roles, 
 from schemas import catalog
 from worker.broker.topology import RETRY_RETURN
 from worker.domain.message import DOWNSTREAM, UPSTREAM
-from worker.relay import downstream_queue
+from worker.publications import downstream_queue
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "rabbitmq"
 

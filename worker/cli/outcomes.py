@@ -24,7 +24,7 @@ from worker.cli.progress import progress
 from worker.cli.servers import books, policy_of
 from worker.cli.terminal import json_option, note, print_json_line, print_record, shown
 from worker.limits import FOLLOW_PREFETCH_MESSAGES, QUEUE_NAME_BYTES_MAX, RELAY_WINDOW_MESSAGES
-from worker.relay import OWN_QUEUES_PREFIX, downstream_queue, outcome_publication
+from worker.publications import OWN_QUEUES_PREFIX, downstream_queue, outcome_publication
 
 _FOCUSED = "capital+interest+noticefee"
 _COLUMNS = {
