@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from itertools import islice
 from uuid import UUID
 
@@ -65,9 +66,10 @@ class Backlog:
         """The relay's own, in the order of their being committed."""
         return self._rows
 
-    def window(self) -> Known:
-        """Return the first of the relay's own, as many as are published at a time."""
-        return dict(islice(self._rows.items(), RELAY_WINDOW_MESSAGES))
+    def window(self, under_way: AbstractSet[int]) -> Known:
+        """Return the first of the relay's own, past those under way: with these, as many as are published at a time."""
+        waiting = ((row_id, kept) for row_id, kept in self._rows.items() if row_id not in under_way)
+        return dict(islice(waiting, max(0, RELAY_WINDOW_MESSAGES - len(under_way))))
 
     @property
     def is_full(self) -> bool:

@@ -5,15 +5,19 @@ import time
 from collections.abc import Sequence
 
 from worker.backlog import Backlog
-from worker.books.outbox import Known, StoredOutcome, claim_outbox, delete_outbox, release_outbox, take_oldest, take_own
+from worker.books.outbox import Known, claim_outbox, delete_outbox, release_outbox, take_oldest, take_own
 from worker.books.session import Connection, Session
 from worker.broker.publisher import Publication, Publisher
 from worker.broker.replies import Replies
 from worker.domain.errors import LinkLostError, TransientError, UnavailableError
+from worker.flight import Flight, Row
 from worker.limits import RECONNECT_DELAY_MAX_S, RELAY_POLL_S
 from worker.outage import Backoff
 from worker.publications import outcome_publication, reply_publication
 from worker.telemetry import PUBLISHED, REFUSED, UNROUTED, log
+
+Refused = dict[int, UnavailableError]
+"""Why a queue refused a row."""
 
 
 class Relay:
@@ -33,6 +37,7 @@ class Relay:
         self._has_looked = False
         self._backoff = Backoff()
         self._refusals = _Refusals()
+        self._flight = Flight(backlog.woken.set)
         self._is_ending = False
         self.is_waiting = False
         """True while a server is away."""
@@ -44,27 +49,30 @@ class Relay:
 
     async def run(self, publisher: Publisher) -> None:
         """Publish until ended. Raises LinkLostError; a database that is away is waited for."""
-        while True:
-            self._backlog.woken.clear()
-            is_ending = self._is_ending
-            try:
-                published = await self._publish_window(publisher)
-                self._backoff.reset()
-                self.is_waiting = False
-            except LinkLostError:
-                raise
-            except (UnavailableError, TransientError) as error:
-                log.warning("relay waits", error=str(error))
-                self.is_waiting = True
+        try:
+            while True:
+                self._backlog.woken.clear()
+                is_ending = self._is_ending
+                try:
+                    goes_on = await self._work(publisher)
+                    self._backoff.reset()
+                    self.is_waiting = False
+                except LinkLostError:
+                    raise
+                except (UnavailableError, TransientError) as error:
+                    log.warning("relay waits", error=str(error))
+                    self.is_waiting = True
+                    if is_ending:
+                        return
+                    await self._backoff.wait()
+                    continue
                 if is_ending:
-                    return
-                await self._backoff.wait()
-                continue
-            if is_ending:
-                if not published:
-                    return
-            elif not self._backlog.rows and not self._is_look_due():
-                await self._wait_for_work()
+                    if not goes_on:
+                        return
+                elif not goes_on:
+                    await self._wait_for_work()
+        finally:
+            await self._flight.give_up()
 
     async def _wait_for_work(self) -> None:
         try:
@@ -73,15 +81,25 @@ class Relay:
         except TimeoutError:
             pass
 
-    async def _publish_window(self, publisher: Publisher) -> int:
-        """Publish some rows and return how many. Where there is much to find, what is noted comes in turn with it."""
+    async def _work(self, publisher: Publisher) -> bool:
+        """Publish some rows, and deal with what has been answered. Say whether there is more to do at once.
+
+        Where there is much to find, what is noted comes in turn with it; nothing is under way while it looks.
+        """
         async with self._session.connection() as connection:
             relay = await self._number(connection)
-            noted = self._backlog.window()
-            self._has_looked = self._is_ending or not noted or (self._is_look_due() and not self._has_looked)
-            if not self._has_looked:
-                return await self._publish_own(publisher, connection, noted)
-        return await self._look(publisher, relay)
+            noted = self._backlog.window(self._flight.ids())
+            is_to_look = self._is_to_look(noted)
+            has_begun = not is_to_look and await self._begin(publisher, connection, noted)
+            has_cleared = await self._clear(publisher, connection)
+        if not is_to_look:
+            return bool(noted) and not has_begun and (has_cleared or self._flight.is_empty)
+        self._has_looked = self._flight.is_empty
+        if not self._has_looked:
+            await self._flight.land()
+            return True
+        found = await self._look(publisher, relay)
+        return bool(found) if self._is_ending else bool(self._backlog.rows) or self._is_look_due()
 
     async def _number(self, connection: Connection) -> int:
         """Return its number, another one for each connection. What it had under the one before, any relay may take."""
@@ -92,25 +110,60 @@ class Relay:
             self._backlog.note_relay(number)
         return number
 
+    def _is_to_look(self, noted: Known) -> bool:
+        if self._is_ending:
+            return True
+        if self._is_look_due():
+            return not (noted and self._has_looked)
+        return not noted and self._flight.is_empty
+
     def _is_look_due(self) -> bool:
         return bool(self._backlog.left) or time.monotonic() >= self._look_at
 
-    async def _publish_own(self, publisher: Publisher, connection: Connection, noted: Known) -> int:
-        """Publish what is noted. What a queue refused stays for a later round: a look finds it."""
+    async def _begin(self, publisher: Publisher, connection: Connection, noted: Known) -> bool:
+        """Publish what is noted, if it can follow what is under way. A row that is gone is passed over."""
+        self._has_looked = False
         taken = await take_own(connection, noted)
-        await self._publish(publisher, connection, taken.rows)
-        self._backlog.note_tried(noted.keys() - taken.left)
-        return len(taken.rows)
+        self._backlog.note_tried(noted.keys() - taken.left - {row_id for row_id, _ in taken.rows})
+        is_next = bool(taken.rows) and self._flight.takes(taken.rows)
+        if is_next:
+            self._flight.begin(publisher, taken.rows)
+        return is_next
+
+    async def _clear(self, publisher: Publisher, connection: Connection) -> bool:
+        """Deal with what has been answered, and say whether there was any. What was told before is not told again."""
+        refused: list[int] = []
+        has_landed = False
+        while (landed := self._flight.landed()) is not None:
+            has_landed = True
+            told, refusals = await self._hear(publisher, *landed)
+            self._flight.told.update(told)
+            refused += refusals
+        if told_now := self._flight.told.copy():
+            await delete_outbox(connection, list(told_now.items()))
+            self._flight.told.clear()
+            self._backlog.note_tried(told_now)
+        if refused:
+            # They stay for a later round: a look finds them.
+            await release_outbox(connection, refused)
+            self._backlog.note_tried(refused)
+        return has_landed or bool(told_now)
 
     async def _look(self, publisher: Publisher, relay: int) -> int:
-        """Publish the oldest of all rows that are not another relay's."""
+        """Publish the oldest of all rows that are not another relay's, and return how many."""
         left = frozenset(self._backlog.left)
+        refusals: Refused = {}
         async with self._session.transaction() as connection:
             taken = await take_oldest(connection, relay, self._backlog.rows, self._refusals.passed_over_id())
-            refusal = await self._publish(publisher, connection, taken.rows)
+            if taken.rows:
+                answers = await publisher.publish_each([outcome_publication(outcome) for _, outcome in taken.rows])
+                told, refusals = await self._hear(publisher, taken.rows, answers)
+                await delete_outbox(connection, told)
+                if refusals:
+                    await release_outbox(connection, list(refusals))
         ids = [row_id for row_id, _ in taken.rows]
-        if refusal is not None:
-            self._refusals.pass_over(ids[-1], refusal)
+        if refusals:
+            self._refusals.pass_over(ids[-1], next(iter(refusals.values())))
         # Where the oldest rows are all its own worker's, none has been waiting to be found.
         if not taken.may_be_more or self._backlog.rows.keys() >= set(ids):
             self._look_at = time.monotonic() + RELAY_POLL_S
@@ -121,29 +174,23 @@ class Relay:
         self._backlog.note_tried(left.union(ids) if not taken.may_be_more else {*ids, *(i for i in left if i < last)})
         return len(ids)
 
-    async def _publish(
-        self, publisher: Publisher, connection: Connection, rows: Sequence[tuple[int, StoredOutcome]]
-    ) -> UnavailableError | None:
-        """Publish the rows, with their replies, and delete what is confirmed. Return why a queue refused any."""
-        if not rows:
-            return None
-        answers = await publisher.publish_each([outcome_publication(outcome) for _, outcome in rows])
-        told = [each for each, answer in zip(rows, answers, strict=True) if isinstance(answer, bool)]
+    async def _hear(
+        self, publisher: Publisher, rows: Sequence[Row], answers: Sequence[bool | UnavailableError]
+    ) -> tuple[list[Row], Refused]:
+        """Publish the replies of what is confirmed. Return that, and what a queue refused."""
+        told = [row for row, answer in zip(rows, answers, strict=True) if isinstance(answer, bool)]
         replies = [reply for _, outcome in told if (reply := reply_publication(outcome)) is not None]
         replied = await self._reply(publisher, replies)
-        await delete_outbox(connection, told)
-        PUBLISHED.inc(len(told))
-        UNROUTED.labels("outcome").inc(answers.count(False))
-        UNROUTED.labels("reply").inc(replied.count(False))
-        refusals = {
+        refused = {
             row_id: answer
             for (row_id, _), answer in zip(rows, answers, strict=True)
             if isinstance(answer, UnavailableError)
         }
-        if refusals:
-            await release_outbox(connection, list(refusals))
-            REFUSED.inc(len(refusals))
-        return next(iter(refusals.values()), None)
+        PUBLISHED.inc(len(told))
+        REFUSED.inc(len(refused))
+        UNROUTED.labels("outcome").inc(answers.count(False))
+        UNROUTED.labels("reply").inc(replied.count(False))
+        return told, refused
 
     async def _reply(self, publisher: Publisher, replies: list[Publication]) -> list[bool]:
         """Publish the replies. Where they alone have no connection to go by, they are given up, and no outcome is."""

@@ -54,6 +54,7 @@ class Channel(Line):
         self._consumers = 0
         self._prefetch_messages = 0
         self._last_tag = 0
+        self._publishing = 0
         self._unacknowledged: dict[int, tuple[Queue, Stored]] = {}
         self._unconfirmed: deque[tuple[_Window, int, bool]] = deque()
 
@@ -89,15 +90,22 @@ class Channel(Line):
     def reject(self, tag: int) -> None:
         self._send("reject", ACKNOWLEDGE, lambda: self._settle([tag], are_dead=True))
 
+    @property
+    def is_publishing(self) -> bool:
+        return self._publishing > 0
+
     async def publish(self, publications: Sequence[Publication]) -> list[Answer]:
         window = _Window([None] * len(publications), self._world.loop.create_future())
         for index, publication in enumerate(publications):
             self._send_publication(window, index, publication)
+        self._publishing += 1
         try:
             async with asyncio.timeout(PUBLISH_TIMEOUT_S):
                 await self._answer_to(window.done)
         except TimeoutError:
             pass
+        finally:
+            self._publishing -= 1
         return [UnavailableError("not confirmed") if answer is None else answer for answer in window.answers]
 
     async def close(self) -> None:

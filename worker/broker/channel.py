@@ -41,12 +41,18 @@ class Channel:
         self._on_delivery: OnDelivery | None = None
         self._on_lost: Callable[[str], None] = lambda _: None
         self._published_tag = 0
+        self._publishing = 0
         self._unconfirmed: dict[int, _Waiting] = {}
         self._content: _Content | None = None
         self._lost: str | None = None
         self._wire.attach(self._number, self._sink)
         driver.closing.add_done_callback(lambda closing: self._lose(_reason(closing)))
         driver.on_consumer_cancel_callbacks.add(lambda _: self._lose("the broker cancelled the consumer"))
+
+    @property
+    def is_publishing(self) -> bool:
+        """True while somebody waits for answers to what was published on it."""
+        return self._publishing > 0
 
     def on_lost(self, callback: Callable[[str], None]) -> None:
         """Have the callback told once why the channel has ended."""
@@ -89,6 +95,7 @@ class Channel:
         for _ in publications:
             self._published_tag += 1
             self._unconfirmed[self._published_tag] = waiting
+        self._publishing += 1
         try:
             async with asyncio.timeout(PUBLISH_TIMEOUT_S):
                 with link_errors(f"publishing to {waiting.target}"):
@@ -97,6 +104,8 @@ class Channel:
         except TimeoutError:
             text = f"RabbitMQ did not confirm a message to {waiting.target} within {PUBLISH_TIMEOUT_S:g} s"
             waiting.refuse_rest(UnconfirmedError(text))
+        finally:
+            self._publishing -= 1
         return waiting.answers
 
     async def close(self) -> None:

@@ -1,5 +1,6 @@
 """What goes out: persistent, confirmed, in windows."""
 
+import asyncio
 import contextlib
 from collections.abc import Iterator, Sequence
 from typing import cast
@@ -15,11 +16,15 @@ __all__ = ["Publication", "Publisher"]
 
 
 class Publisher:
-    """Publishes on a channel of its own and knows of each message that the broker has it."""
+    """Publishes on a channel of its own and knows of each message that the broker has it.
+
+    Several may publish at once. What fits a window goes out in the order in which they began.
+    """
 
     def __init__(self, connection: AbstractConnection) -> None:
         self._link = cast("Link", connection)
         self._channel: Channel | None = None
+        self._opening = asyncio.Lock()
 
     @property
     def is_lost(self) -> bool:
@@ -58,28 +63,31 @@ class Publisher:
     async def _publish_window(self, window: Sequence[Publication]) -> list[bool | UnavailableError]:
         if self._link.is_blocked:
             raise UnavailableError("RabbitMQ takes no messages: it is short of memory or disk")
-        channel = self._channel = self._channel or await open_channel(self._link)
+        channel = await self._opened()
         try:
             confirmed = await channel.publish(window)
         except LinkLostError as error:
-            self._channel = None
+            self._leave(channel)
             if self.is_lost:
                 raise
             raise UnavailableError(f"RabbitMQ: {error}") from error  # only the channel: an exchange is missing
-        if any(isinstance(answer, UnavailableError) for answer in confirmed):
-            await self._drop(channel)
+        if any(isinstance(answer, UnavailableError) for answer in confirmed) and not self._link.is_blocked:
+            # RabbitMQ goes on refusing on a channel that has met a full queue, even where the queue's limit is lifted.
+            self._leave(channel)
+        if channel is not self._channel and not channel.is_publishing:
+            with contextlib.suppress(LinkLostError):
+                await channel.close()
         return confirmed
 
-    async def _drop(self, channel: Channel) -> None:
-        """Give up a channel on which a message was refused, or not confirmed, unless the whole connection is blocked.
+    async def _opened(self) -> Channel:
+        async with self._opening:  # who comes first publishes first, also where there is no channel yet
+            self._channel = self._channel or await open_channel(self._link)
+            return self._channel
 
-        RabbitMQ goes on refusing on a channel that has met a full queue, even where the queue's limit is lifted.
-        """
-        if self._link.is_blocked:
-            return
-        self._channel = None
-        with contextlib.suppress(LinkLostError):
-            await channel.close()
+    def _leave(self, channel: Channel) -> None:
+        """Publish nothing more on the channel. The last whose publishes are answered on it closes it."""
+        if self._channel is channel:
+            self._channel = None
 
 
 def _windows(publications: Sequence[Publication]) -> Iterator[Sequence[Publication]]:

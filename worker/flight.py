@@ -1,0 +1,93 @@
+"""Outcomes on their way out: published and not yet confirmed, or confirmed and not yet deleted."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from itertools import chain
+from typing import NamedTuple
+
+from worker.books.outbox import StoredOutcome
+from worker.broker.publisher import Publisher
+from worker.domain.errors import UnavailableError
+from worker.limits import PUBLISH_WINDOW_BYTES_MAX, RELAY_WINDOW_MESSAGES
+from worker.publications import outcome_publication
+
+Row = tuple[int, StoredOutcome]
+"""A row of the outbox, with its id."""
+Answers = list[bool | UnavailableError]
+"""Of each whether a queue took it, or why it may not have been published."""
+
+
+class _Window(NamedTuple):
+    rows: Sequence[Row]
+    publishing: "asyncio.Task[Answers]"
+
+    @property
+    def is_troubled(self) -> bool:
+        """True where any of it may not have been published."""
+        task = self.publishing
+        if not task.done():
+            return False
+        return task.cancelled() or task.exception() is not None or not all(isinstance(a, bool) for a in task.result())
+
+
+class Flight:
+    """The rows of a relay that are on their way, in their order.
+
+    A window is published while those before it wait for their confirms, for which the broker takes longer than for all
+    else. Together they are no more than one may be: so much is told again after a crash, and so much is published
+    without waiting, so that all stay in order. After a refusal the next waits until all have come down.
+    """
+
+    def __init__(self, on_landed: Callable[[], None]) -> None:
+        self._on_landed = on_landed
+        self._windows: list[_Window] = []
+        self.told: dict[int, StoredOutcome] = {}
+        """Confirmed, and still to be deleted. Whatever happens meanwhile, they are not published again."""
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._windows
+
+    def ids(self) -> set[int]:
+        """Return the rows that are on their way."""
+        return {row_id for row_id, _ in self._rows()} | self.told.keys()
+
+    def takes(self, rows: Sequence[Row]) -> bool:
+        """Say whether the rows can follow at once. Where nothing is under way they can."""
+        if self.is_empty:
+            return True
+        published = [outcome for _, outcome in chain(self._rows(), rows)]
+        return (
+            len(published) <= RELAY_WINDOW_MESSAGES
+            and sum(len(outcome.body) for outcome in published) <= PUBLISH_WINDOW_BYTES_MAX
+            and not any(window.is_troubled for window in self._windows)
+        )
+
+    def begin(self, publisher: Publisher, rows: Sequence[Row]) -> None:
+        """Publish the rows. on_landed is called when they have been answered."""
+        publications = [outcome_publication(outcome) for _, outcome in rows]
+        publishing = asyncio.create_task(publisher.publish_each(publications))
+        publishing.add_done_callback(lambda _: self._on_landed())
+        self._windows.append(_Window(rows, publishing))
+
+    def landed(self) -> tuple[Sequence[Row], Answers] | None:
+        """Hand out the first window if it has been answered. Raises what its publishing raised; it is out then too."""
+        if self.is_empty or not self._windows[0].publishing.done():
+            return None
+        rows, publishing = self._windows.pop(0)
+        return rows, publishing.result()
+
+    async def land(self) -> None:
+        """Wait until all have been answered."""
+        if self._windows:
+            await asyncio.wait([window.publishing for window in self._windows])
+
+    async def give_up(self) -> None:
+        """Wait for no more answers: what has none is to be published again."""
+        windows, self._windows = self._windows, []
+        for window in windows:
+            window.publishing.cancel()
+        await asyncio.gather(*(window.publishing for window in windows), return_exceptions=True)
+
+    def _rows(self) -> chain[Row]:
+        return chain.from_iterable(window.rows for window in self._windows)
