@@ -22,7 +22,7 @@ from worker.books.statements import put_invoices
 from worker.books.wallets import put_wallets
 from worker.broker.delivery import Delivery
 from worker.broker.diversion import read_dead_letter
-from worker.domain.errors import ContendedError, DeadLetterReason, RefusedError, UnavailableError
+from worker.domain.errors import DeadLetterReason, PolicyChangedError, RefusedError, UnavailableError
 from worker.domain.message import Message
 from worker.domain.policy import Policy
 from worker.domain.request import Request, read_request, read_statement
@@ -67,7 +67,7 @@ class Registrations:
         await turn.take(_names(requests))
         try:
             await settle_and_tell(session, self._backlog, requests, policies, moment, turn)
-        except ContendedError:
+        except PolicyChangedError:
             for kept in self._policies:
                 kept.forget()
             raise

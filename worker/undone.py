@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from worker.backlog import Backlog
 from worker.books.pending import take_pending
 from worker.books.session import Session
-from worker.domain.errors import RefusedError, UnavailableError
+from worker.domain.errors import PolicyChangedError, RefusedError, UnavailableError
 from worker.domain.policy import Policy
 from worker.domain.request import Request, read_request
 from worker.domain.view import Moment
@@ -60,7 +60,7 @@ class Undone:
         """Settle the requests; one that fails stays undone until its next time, and hurts no other."""
         try:
             await settle_and_tell(self._session, self._backlog, requests, policies, moment)
-        except UnavailableError:
+        except (UnavailableError, PolicyChangedError):
             raise
         except Exception as error:  # noqa: BLE001 (whatever it is, it is one payment's)
             if len(requests) == 1:

@@ -14,7 +14,7 @@ from tests.site import Site, eventually
 from worker.books.companies import KeptPolicies, put_policy, read_policies
 from worker.books.ledger import settle_batch
 from worker.books.session import LOOKUPS, Session
-from worker.domain.errors import ContendedError
+from worker.domain.errors import PolicyChangedError
 from worker.domain.policy import Policy
 from worker.domain.view import Moment
 
@@ -63,7 +63,7 @@ async def test_what_was_worked_out_by_a_policy_that_changed_since_is_not_written
     async with session.connection() as connection:
         policies = await read_policies(connection, ["acme"])
         await connection.execute(change)
-    with pytest.raises(ContendedError):
+    with pytest.raises(PolicyChangedError):
         await settle_batch(session, [pay("k", ("b", "1.00"))], policies, Moment(NOW))
     async with session.connection() as connection:
         assert await connection.fetchval("SELECT count(*) FROM payments") == 0

@@ -24,7 +24,8 @@ class KeptPolicies:
         if connection is not self._read_on or len(self._kept) > POLICIES_KEPT:
             self.forget()
         if unknown := companies - self._kept.keys():
-            self._kept |= await read_policies(connection, unknown)
+            read = await read_policies(connection, unknown)
+            self._kept |= read
         self._read_on = connection
         return {company: self._kept[company] for company in companies if company in self._kept}
 

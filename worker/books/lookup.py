@@ -12,7 +12,7 @@ from worker.books.invoices import to_invoice
 from worker.books.rows import columns
 from worker.books.session import Connection
 from worker.books.sql import query
-from worker.domain.errors import ContendedError
+from worker.domain.errors import PolicyChangedError
 from worker.domain.invoice import Invoice
 from worker.domain.policy import Policy
 from worker.domain.view import Held, PaymentName
@@ -37,7 +37,7 @@ async def look_up(
     cancelled: of the keys those to be cancelled; the invoices that their payments were booked on are locked too.
     wanted: by what names (company, identifier) invoices are to be found. policies: by which all that was worked out.
 
-    Raises ContendedError where one of the policies, of those that were read from the books, has been changed since.
+    Raises PolicyChangedError where one of the policies, of those that were read from the books, has been changed since.
     """
     versions = [(policy.company, policy.row_version) for policy in policies if policy.row_version is not None]
     rows = await connection.fetch(
@@ -47,7 +47,7 @@ async def look_up(
         *(columns(versions) or ([], [])),
     )
     if rows and rows[0]["is_stale"]:
-        raise ContendedError("a company's policy was changed after it had been read")
+        raise PolicyChangedError("a company's policy was changed after it had been read")
     return Found(
         {keys[row["ord"] - 1]: _held(row) for row in rows if row["payment_id"] is not None},
         [to_invoice(row) for row in rows if row["id"] is not None],

@@ -39,6 +39,10 @@ class LockTimeoutError(ContendedError):
     """Another session kept a row locked for longer than is waited for; what was written here has been rolled back."""
 
 
+class PolicyChangedError(ContendedError):
+    """A company's policy is another one by now than what was worked out goes by; nothing was written."""
+
+
 class UnavailableError(WorkerError):
     """RabbitMQ or Postgres cannot be reached or refuses to work."""
 

@@ -44,3 +44,4 @@ SELECT *, EXISTS (
 ) AS is_stale
 FROM held h
 FULL JOIN (SELECT row_number() OVER () AS ord, l.* FROM locked l) l USING (ord)
+ORDER BY ord
