@@ -8,7 +8,7 @@ from typing import NamedTuple
 from worker.books.outbox import StoredOutcome
 from worker.broker.publisher import Publisher
 from worker.domain.errors import UnavailableError
-from worker.limits import PUBLISH_WINDOW_BYTES_MAX, RELAY_WINDOW_MESSAGES
+from worker.limits import PUBLISH_WINDOW_BYTES_MAX
 from worker.publications import outcome_publication
 
 Row = tuple[int, StoredOutcome]
@@ -20,14 +20,6 @@ Answers = list[bool | UnavailableError]
 class _Window(NamedTuple):
     rows: Sequence[Row]
     publishing: "asyncio.Task[Answers]"
-
-    @property
-    def is_troubled(self) -> bool:
-        """True where any of it may not have been published."""
-        task = self.publishing
-        if not task.done():
-            return False
-        return task.cancelled() or task.exception() is not None or not all(isinstance(a, bool) for a in task.result())
 
 
 class Flight:
@@ -41,6 +33,8 @@ class Flight:
     def __init__(self, on_landed: Callable[[], None]) -> None:
         self._on_landed = on_landed
         self._windows: list[_Window] = []
+        self._is_in_trouble = False
+        """True from when some of it may not have been published until all has been answered."""
         self.told: dict[int, StoredOutcome] = {}
         """Confirmed, and still to be deleted. Whatever happens meanwhile, they are not published again."""
 
@@ -55,20 +49,24 @@ class Flight:
     def takes(self, rows: Sequence[Row]) -> bool:
         """Say whether the rows can follow at once. Where nothing is under way they can."""
         if self.is_empty:
+            self._is_in_trouble = False
             return True
-        published = [outcome for _, outcome in chain(self._rows(), rows)]
-        return (
-            len(published) <= RELAY_WINDOW_MESSAGES
-            and sum(len(outcome.body) for outcome in published) <= PUBLISH_WINDOW_BYTES_MAX
-            and not any(window.is_troubled for window in self._windows)
-        )
+        published_bytes = sum(len(outcome.body) for _, outcome in chain(self._rows(), rows))
+        return published_bytes <= PUBLISH_WINDOW_BYTES_MAX and not self._is_in_trouble
 
     def begin(self, publisher: Publisher, rows: Sequence[Row]) -> None:
         """Publish the rows. on_landed is called when they have been answered."""
         publications = [outcome_publication(outcome) for _, outcome in rows]
         publishing = asyncio.create_task(publisher.publish_each(publications))
-        publishing.add_done_callback(lambda _: self._on_landed())
+        publishing.add_done_callback(self._note_answered)
         self._windows.append(_Window(rows, publishing))
+
+    def _note_answered(self, publishing: "asyncio.Task[Answers]") -> None:
+        if publishing.cancelled():
+            return
+        if publishing.exception() is not None or not all(isinstance(answer, bool) for answer in publishing.result()):
+            self._is_in_trouble = True
+        self._on_landed()
 
     def landed(self) -> tuple[Sequence[Row], Answers] | None:
         """Hand out the first window if it has been answered. Raises what its publishing raised; it is out then too."""

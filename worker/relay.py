@@ -55,8 +55,8 @@ class Relay:
                 is_ending = self._is_ending
                 try:
                     goes_on = await self._work(publisher)
-                    self._backoff.reset()
-                    self.is_waiting = False
+                    if self._flight.is_empty:
+                        self._note_through()
                 except LinkLostError:
                     raise
                 except (UnavailableError, TransientError) as error:
@@ -74,6 +74,11 @@ class Relay:
         finally:
             await self._flight.give_up()
 
+    def _note_through(self) -> None:
+        """Take note that servers answer: what has only been sent to them says nothing of that."""
+        self._backoff.reset()
+        self.is_waiting = False
+
     async def _wait_for_work(self) -> None:
         try:
             async with asyncio.timeout(RELAY_POLL_S):
@@ -90,10 +95,11 @@ class Relay:
             relay = await self._number(connection)
             noted = self._backlog.window(self._flight.ids())
             is_to_look = self._is_to_look(noted)
-            has_begun = not is_to_look and await self._begin(publisher, connection, noted)
+            if not is_to_look:
+                await self._begin(publisher, connection, noted)
             has_cleared = await self._clear(publisher, connection)
         if not is_to_look:
-            return bool(noted) and not has_begun and (has_cleared or self._flight.is_empty)
+            return (has_cleared or self._flight.is_empty) and bool(self._backlog.window(self._flight.ids()))
         self._has_looked = self._flight.is_empty
         if not self._has_looked:
             await self._flight.land()
@@ -120,33 +126,39 @@ class Relay:
     def _is_look_due(self) -> bool:
         return bool(self._backlog.left) or time.monotonic() >= self._look_at
 
-    async def _begin(self, publisher: Publisher, connection: Connection, noted: Known) -> bool:
+    async def _begin(self, publisher: Publisher, connection: Connection, noted: Known) -> None:
         """Publish what is noted, if it can follow what is under way. A row that is gone is passed over."""
         self._has_looked = False
+        if not self._flight.takes(()):
+            return
         taken = await take_own(connection, noted)
         self._backlog.note_tried(noted.keys() - taken.left - {row_id for row_id, _ in taken.rows})
-        is_next = bool(taken.rows) and self._flight.takes(taken.rows)
-        if is_next:
+        if taken.rows and self._flight.takes(taken.rows):
             self._flight.begin(publisher, taken.rows)
-        return is_next
 
     async def _clear(self, publisher: Publisher, connection: Connection) -> bool:
-        """Deal with what has been answered, and say whether there was any. What was told before is not told again."""
+        """Deal with what has been answered, and say whether there was any."""
         refused: list[int] = []
         has_landed = False
-        while (landed := self._flight.landed()) is not None:
-            has_landed = True
-            told, refusals = await self._hear(publisher, *landed)
-            self._flight.told.update(told)
-            refused += refusals
-        if told_now := self._flight.told.copy():
-            await delete_outbox(connection, list(told_now.items()))
-            self._flight.told.clear()
-            self._backlog.note_tried(told_now)
-        if refused:
-            # They stay for a later round: a look finds them.
-            await release_outbox(connection, refused)
-            self._backlog.note_tried(refused)
+        try:
+            while (landed := self._flight.landed()) is not None:
+                has_landed = True
+                told, refusals = await self._hear(publisher, *landed)
+                self._flight.told.update(told)
+                refused += refusals
+        finally:
+            # Also where others were not answered: what is told and stays in the outbox would be told again.
+            told_now = dict(self._flight.told)
+            if told_now:
+                await delete_outbox(connection, list(told_now.items()))
+                self._flight.told.clear()
+                self._backlog.note_tried(told_now)
+            if refused:
+                # They stay for a later round: a look finds them.
+                await release_outbox(connection, refused)
+                self._backlog.note_tried(refused)
+        if has_landed or told_now:
+            self._note_through()
         return has_landed or bool(told_now)
 
     async def _look(self, publisher: Publisher, relay: int) -> int:

@@ -19,6 +19,10 @@ class Proxy:
         self._pairs: set[_Pair] = set()
         self._moves = asyncio.Event()
         self._moves.set()
+        self._answers = asyncio.Event()
+        self._answers.set()
+        self.holds = asyncio.Event()
+        """Set when something that the server said is held."""
         self._cut_at: bytes | None = None
         self.on_answer: Callable[[bytes], None] = lambda _: None
         """Is told what a server says, before it is handed on."""
@@ -34,7 +38,7 @@ class Proxy:
     async def __aexit__(self, *_: object) -> None:
         self._listener.close()
         self.cut()
-        self._moves.set()
+        self.heal()
         await asyncio.gather(*(pair.ended.wait() for pair in set(self._pairs)))
 
     def cut(self) -> None:
@@ -46,9 +50,20 @@ class Proxy:
         """Move no byte any more, in either direction. New connections are accepted, and not a byte moves on them."""
         self._moves.clear()
 
+    def hold_answers(self) -> None:
+        """Hand on no more of what the server says, and still pass on what it is told."""
+        self.holds.clear()
+        self._answers.clear()
+
+    def hand_on(self) -> None:
+        """Hand on what is held, and nothing that comes after it."""
+        self._answers.set()
+        self._answers.clear()
+
     def heal(self) -> None:
         """Pass all on again, what has been held too."""
         self._moves.set()
+        self._answers.set()
 
     def lose_server(self) -> None:
         """Leave all connections half open: the server's side is gone, and nobody tells the worker."""
@@ -84,6 +99,9 @@ class Proxy:
         while data := await source.read(CHUNK_BYTES):
             await self._moves.wait()
             if is_answer:
+                if not self._answers.is_set():
+                    self.holds.set()
+                await self._answers.wait()
                 self.on_answer(data)
             if is_answer and self._cuts and self._cut_at is not None and self._cut_at in data:
                 self._cuts -= 1

@@ -1,0 +1,255 @@
+"""Outcomes that are on their way: while the broker is slow to confirm, or Postgres to let go of a row."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aio_pika
+import asyncpg
+import pytest
+from aio_pika.abc import AbstractQueue
+from pamqp.commands import Basic
+from pamqp.common import FieldTable
+
+from schemas.catalog import OUTCOMES, outcome_key
+from schemas.outcome import Status
+from tests.faults.proxy import Proxy
+from tests.integration.relaying import Relaying, open_relaying
+from tests.site import DEADLINE_S, Site, eventually
+from worker.books.outbox import Taken, take_oldest
+from worker.broker.connection import connect
+from worker.broker.publisher import Publication, Publisher
+from worker.domain.errors import LinkLostError, UnavailableError
+from worker.limits import RECONNECT_DELAY_MAX_S
+from worker.outage import Backoff
+
+
+@pytest.fixture
+async def proxy(site: Site) -> AsyncIterator[Proxy]:
+    """Between the relay and RabbitMQ."""
+    async with Proxy(site.amqp_url) as proxy:
+        yield proxy
+        proxy.heal()
+
+
+@pytest.fixture
+async def relaying(site: Site, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Relaying]:
+    """One that waits to be told of rows."""
+    monkeypatch.setattr("worker.relay.RELAY_POLL_S", 3600.0)
+    async with open_relaying(site, proxy.url) as relaying, relaying.waiting():
+        yield relaying
+        proxy.heal()
+
+
+async def tells_no_more(relaying: Relaying) -> bool:
+    """Say that nothing has come, given more time than a relay needs that has something to tell."""
+    for _ in range(50):
+        await rows_left(relaying)
+    outcomes = await relaying.site.channel.get_exchange(OUTCOMES, ensure=False)
+    await outcomes.publish(aio_pika.Message(b'{"idempotency_key": "mark"}'), "outcome.acme.mark")
+    return await relaying.keys(1) == ["mark"]
+
+
+async def rows_left(relaying: Relaying) -> int:
+    return int(await relaying.site.database.fetchval("SELECT count(*) FROM outbox"))
+
+
+async def waits(relaying: Relaying) -> bool:
+    return relaying.relay.is_waiting
+
+
+async def begin(relaying: Relaying, *keys: str) -> None:
+    """Have outcomes told one by one."""
+    for key in keys:
+        relaying.note(await relaying.book_own(key))
+        assert await relaying.keys(1) == [key]
+
+
+async def begin_and_hold(relaying: Relaying, proxy: Proxy, first: str, *others: str) -> None:
+    """Have outcomes told one by one, all of whose answers are held, that to the first by itself."""
+    proxy.hold_answers()
+    await begin(relaying, first)
+    await asyncio.wait_for(proxy.holds.wait(), DEADLINE_S)
+    await begin(relaying, *others)
+
+
+async def test_what_is_booked_next_is_told_before_what_came_before_is_confirmed(
+    relaying: Relaying, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[Taken] = []
+
+    async def note_look(*look: Any) -> Taken:
+        looks.append(await take_oldest(*look))
+        return looks[-1]
+
+    monkeypatch.setattr("worker.relay.take_oldest", note_look)
+    await begin_and_hold(relaying, proxy, "a", "b", "c")
+    assert await rows_left(relaying) == 3
+    proxy.hand_on()
+    await eventually(lambda: has_left(relaying, 2))
+    proxy.heal()
+    await eventually(relaying.is_told)
+    assert relaying.site.is_quiet()
+    assert looks == [], "it knows that there is nothing to find"
+
+
+async def has_left(relaying: Relaying, rows: int) -> bool:
+    return await rows_left(relaying) == rows
+
+
+async def test_what_is_confirmed_makes_room_for_the_next_at_once(
+    relaying: Relaying, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.backlog.RELAY_WINDOW_MESSAGES", 2)
+    await begin_and_hold(relaying, proxy, "a", "b")
+    relaying.note(await relaying.book_own("c"))
+    assert await tells_no_more(relaying)
+    proxy.hand_on()
+    assert await relaying.keys(1) == ["c"]
+
+
+async def test_what_is_on_its_way_is_not_found_by_a_look(relaying: Relaying, proxy: Proxy) -> None:
+    proxy.hold_answers()
+    await begin(relaying, "a")
+    relaying.backlog.note_written(await relaying.book("nobody's"), None)
+    assert await tells_no_more(relaying)
+    proxy.heal()
+    assert await relaying.keys(1) == ["nobody's"]
+    await eventually(relaying.is_told)
+    assert relaying.site.is_quiet()
+
+
+@pytest.mark.parametrize("limit", ["messages", "bytes"])
+async def test_no_more_is_under_way_than_one_window_may_be(
+    relaying: Relaying, proxy: Proxy, limit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [await relaying.book_own(key) for key in ("a", "b", "c")]
+    if limit == "messages":
+        monkeypatch.setattr("worker.backlog.RELAY_WINDOW_MESSAGES", 2)
+    else:
+        lengths = [len(row.body) for batch in rows for row in batch.values() if hasattr(row, "body")]
+        monkeypatch.setattr("worker.flight.PUBLISH_WINDOW_BYTES_MAX", sum(lengths) - 1)
+    proxy.hold_answers()
+    for batch, key in zip(rows[:2], ("a", "b"), strict=True):
+        relaying.note(batch)
+        assert await relaying.keys(1) == [key]
+    relaying.note(rows[2])
+    assert await tells_no_more(relaying)
+    proxy.heal()
+    assert await relaying.keys(1) == ["c"]
+    await eventually(relaying.is_told)
+    assert relaying.site.is_quiet()
+
+
+async def test_what_a_queue_refuses_is_no_longer_the_relay_s_own_and_waits_to_be_found(relaying: Relaying) -> None:
+    site = relaying.site
+    queue = await fill(site)
+    await queue.bind(OUTCOMES, outcome_key("acme", Status.OHISPAY.name))
+    await begin(relaying, "a")
+    await eventually(lambda: site.database.fetchval("SELECT count(*) = 1 FROM outbox WHERE relay IS NULL"))
+    await eventually(relaying.has_forgotten)
+    assert await tells_no_more(relaying)
+
+
+async def test_while_nothing_is_taken_it_waits_longer_and_longer(
+    relaying: Relaying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That something could be sent does not mean yet that the server takes it."""
+    delays_s: list[float] = []
+
+    async def note_delay(backoff: Backoff) -> None:
+        delays_s.append(backoff.next_delay_s())
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(Backoff, "wait", note_delay)
+    await relaying.site.channel.exchange_delete(OUTCOMES)
+    relaying.note(await relaying.book_own("a"))
+
+    async def has_waited_long() -> bool:
+        return bool(delays_s) and delays_s[-1] > RECONNECT_DELAY_MAX_S / 2
+
+    await eventually(has_waited_long)
+    assert relaying.relay.is_waiting
+    await relaying.site.declare()
+    await eventually(relaying.is_told)
+    assert not relaying.relay.is_waiting
+
+
+@pytest.mark.parametrize("books", ["stay", "come back"])
+async def test_what_is_confirmed_and_cannot_be_deleted_yet_is_not_told_again(relaying: Relaying, books: str) -> None:
+    rows = await relaying.book_own("a", "b")
+    other = await asyncpg.connect(relaying.site.database_url)
+    try:
+        async with other.transaction():
+            await other.execute("SELECT FROM outbox FOR UPDATE")
+            relaying.note(rows)
+            assert await relaying.keys(2) == ["a", "b"]
+            await eventually(lambda: waits(relaying))
+            if books == "come back":
+                await relaying.relays.close()
+    finally:
+        await other.close()
+    relaying.look()
+    await eventually(relaying.is_told)
+    assert relaying.site.is_quiet()
+
+
+async def test_what_was_on_its_way_when_the_connection_ended_is_told_again_in_its_order(
+    site: Site, proxy: Proxy
+) -> None:
+    """Nobody knows which of it the broker had."""
+    async with open_relaying(site, proxy.url) as relaying:
+        running = asyncio.create_task(relaying.relay.run(relaying.publisher))
+        await eventually(relaying.has_number)
+        await begin(relaying, "first")
+        await eventually(relaying.is_told)
+        proxy.hold_answers()
+        await begin(relaying, "a", "b")
+        proxy.cut()
+        with pytest.raises(LinkLostError):
+            await asyncio.wait_for(running, DEADLINE_S)
+        assert await rows_left(relaying) == 2
+        proxy.heal()
+        async with await connect(proxy.url, "again") as connection:
+            relaying.publisher = Publisher(connection)
+            async with relaying.running():
+                assert await relaying.keys(2) == ["a", "b"]
+                await eventually(relaying.is_told)
+
+
+async def test_a_channel_given_up_after_a_refusal_is_closed_when_all_on_it_is_answered(
+    site: Site, proxy: Proxy
+) -> None:
+    await fill(site)
+    await site.channel.declare_queue("open", durable=True)
+    to_full, to_open = (Publication("", name, b"", Basic.Properties(delivery_mode=2)) for name in ("full", "open"))
+    async with await connect(proxy.url, "test") as connection:
+        publisher = Publisher(connection)
+        assert await publisher.publish([to_open]) == [True]
+        proxy.hold_answers()
+        refused = asyncio.create_task(publisher.publish_each([to_full]))
+        await asyncio.wait_for(proxy.holds.wait(), DEADLINE_S)
+        taken = asyncio.create_task(publisher.publish_each([to_open]))
+        await eventually(lambda: holds(site, "open", 2))
+        proxy.hand_on()
+        (answer,) = await asyncio.wait_for(refused, DEADLINE_S)
+        assert isinstance(answer, UnavailableError)
+        proxy.heal()
+        assert await taken == [True]
+        assert await publisher.publish([to_open]) == [True]
+        assert connection.transport is not None
+        open_channels = getattr(connection.transport.connection, "channels")  # noqa: B009 (the driver's own)
+        assert len([number for number, channel in open_channels.items() if number and channel is not None]) == 1
+
+
+async def fill(site: Site) -> AbstractQueue:
+    """Return the queue "full", which takes no more."""
+    arguments: FieldTable = {"x-max-length": 1, "x-overflow": "reject-publish"}
+    queue = await site.channel.declare_queue("full", durable=True, arguments=arguments)
+    await site.channel.default_exchange.publish(aio_pika.Message(b"no room"), "full")
+    return queue
+
+
+async def holds(site: Site, queue: str, messages: int) -> bool:
+    declared = await site.channel.declare_queue(queue, passive=True)
+    return declared.declaration_result.message_count == messages
