@@ -5,7 +5,6 @@ python -m tests.benchmarks: on private servers, contestants interleaved, rounds 
 
 import argparse
 import asyncio
-import statistics
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from tests.benchmarks.alone import IN_BATCHES, PGBENCH, Limit, run_alone
 from tests.benchmarks.command import carry_out
 from tests.benchmarks.contestants import PEERS, RELAY, WORKER, Contestant
 from tests.benchmarks.figures import RESULTS, surroundings, write
-from tests.benchmarks.latency import measure
+from tests.benchmarks.latency import Latency, measure
 from tests.benchmarks.limits.with_pgbench import program
 from tests.benchmarks.payments import Load
 from tests.benchmarks.peers.environment import make_environment
@@ -51,7 +50,7 @@ def parse(arguments: Sequence[str]) -> Options:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--kills", type=int, default=3, help="how often each is killed in a trial of its own; 0: none")
     parser.add_argument("--kill-messages", type=int, default=10_000)
-    parser.add_argument("--latency-rounds", type=int, default=3, help="0: latency is not measured")
+    parser.add_argument("--latency-rounds", type=int, default=5, help="in so many of the rounds latency is measured")
     parser.add_argument("--latency-s", type=float, default=10.0)
     parser.add_argument("--singles", type=int, default=100, help="messages one after another on an idle worker")
     parser.add_argument("--only", nargs="*", default=(), choices=[each.name for each in ALL], metavar="NAME")
@@ -79,20 +78,20 @@ def compare(options: Options, stage: Stage, chosen: Sequence[Contestant | Limit]
     """Run all that is chosen, and return the figures."""
     warm_up(stage)
     results: list[Result] = []
+    latencies: list[Latency] = []
     for number in range(options.rounds):
         first = number % len(chosen)
         for each in (*chosen[first:], *chosen[:first]):
             results.append(attempt(stage, each, options.messages, kills=0))
             say(f"round {number + 1}: {each.name}: {results[-1].per_s:,.0f}/s")
+            if each == WORKER and number < options.latency_rounds:
+                # At once, since what the machine gives drifts: at half of what it gave just now.
+                latencies.append(measure(stage, results[-1].per_s / 2, options.latency_s, options.singles))
+                say(f"round {number + 1}: latency: {latencies[-1].median_ms} ms, 99 % {latencies[-1].p99_ms} ms")
     killable = [each for each in chosen if isinstance(each, Contestant) and options.kills]
     for each in killable:
         results.append(attempt(stage, each, options.kill_messages, options.kills))
         say(f"killed {options.kills} times: {each.name}: {results[-1].lost} lost, {results[-1].doubled} told again")
-    rates = [result.per_s for result in results if result.contestant == WORKER.name and not result.kills]
-    latencies = []
-    for number in range(options.latency_rounds if rates else 0):
-        latencies.append(measure(stage, statistics.median(rates) / 2, options.latency_s, options.singles))
-        say(f"latency {number + 1}: median {latencies[-1].median_ms} ms, 99 % {latencies[-1].p99_ms} ms")
     return {
         **asyncio.run(surroundings(stage.servers)),
         "what": {each.name: each.what for each in chosen},
