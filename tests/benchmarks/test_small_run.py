@@ -200,7 +200,7 @@ def test_the_report_says_medians_ratios_and_who_loses(results: Path) -> None:
 
     assert "| FastStream: asyncpg | 1,000 (1,000–1,000) | 7.00 (6.00–8.00) | 100 + 20 + 30 | 61 | 2 / 9 |" in text
     assert "| payment-worker: one process | 7,000 (6,000–8,000) | 1 | 100 + 20 + 30 | 61 | 0 / 7 |" in text
-    assert "at half of the round's rate, 3,500 payments/s (3,500–3,500), median | 9.0 ms (9.0–9.0) | under 15 ms |" in text
+    assert "at half of the round's rate, 3,500 payments/s (3,500–3,500), median | 9.0 ms (9.0–9.0) |" in text
     assert "| CPU µs a payment meanwhile | 200 + 90 + 150 + 80 (who measures) |" in text
     assert "5,000,000 payments and 1,000,000 invoices in the books, beside empty books | 900 (900–900)" in text
     assert "| 0.90 (0.90–0.90) | 0.85 |" in text
