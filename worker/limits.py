@@ -38,7 +38,7 @@ SUSPECT_DELIVERIES_MIN = 2
 BROKER_DELIVERY_LIMIT = 10_000
 """The broker's own limit: a last resort far above any row of crashes. Absent would mean 20, and −1 nothing good."""
 
-POLICIES_KEPT = 1_000
+KEPT_COMPANIES_MAX = 1_000
 """Companies whose policies a lane keeps from batch to batch, at most; but for those of one batch more."""
 PENDING_ROWS_MAX = 250
 """Undone payments looked at again in one transaction."""

@@ -92,7 +92,7 @@ async def test_a_new_connection_keeps_nothing_of_the_one_before(session: Session
 
 
 async def test_so_many_companies_are_kept_and_no_more(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.books.companies.POLICIES_KEPT", 2)
+    monkeypatch.setattr("worker.books.companies.KEPT_COMPANIES_MAX", 2)
     kept = KeptPolicies()
     async with session.connection() as connection:
         for number in range(4):

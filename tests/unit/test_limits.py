@@ -12,6 +12,7 @@ UNITS = {
     *(
         "BYTES",
         "CHARS",
+        "COMPANIES",
         "DIGITS",
         "LEVELS",
         "LINES",

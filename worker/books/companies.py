@@ -9,7 +9,7 @@ from worker.books.rows import document
 from worker.books.session import Connection
 from worker.books.sql import query
 from worker.domain.policy import DuplicateCheck, IdentifierRule, Overpayment, Policy, Treatment
-from worker.limits import POLICIES_KEPT
+from worker.limits import KEPT_COMPANIES_MAX
 
 
 class KeptPolicies:
@@ -21,7 +21,7 @@ class KeptPolicies:
 
     async def read(self, connection: Connection, companies: AbstractSet[str]) -> dict[str, Policy]:
         """Return the policies of the companies that exist. Asks for those that are not kept."""
-        if connection is not self._read_on or len(self._kept) > POLICIES_KEPT:
+        if connection is not self._read_on or len(self._kept) > KEPT_COMPANIES_MAX:
             self.forget()
         if unknown := companies - self._kept.keys():
             read = await read_policies(connection, unknown)
