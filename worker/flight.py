@@ -49,13 +49,14 @@ class Flight:
     def takes(self, rows: Sequence[Row]) -> bool:
         """Say whether the rows can follow at once. Where nothing is under way they can."""
         if self.is_empty:
-            self._is_in_trouble = False
             return True
         published_bytes = sum(len(outcome.body) for _, outcome in chain(self._rows(), rows))
         return published_bytes <= PUBLISH_WINDOW_BYTES_MAX and not self._is_in_trouble
 
     def begin(self, publisher: Publisher, rows: Sequence[Row]) -> None:
         """Publish the rows. on_landed is called when they have been answered."""
+        if self.is_empty:
+            self._is_in_trouble = False
         publications = [outcome_publication(outcome) for _, outcome in rows]
         publishing = asyncio.create_task(publisher.publish_each(publications))
         publishing.add_done_callback(self._note_answered)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from worker.backlog import Backlog
 from worker.books.outbox import Known, claim_outbox, delete_outbox, release_outbox, take_oldest, take_own
@@ -10,7 +10,7 @@ from worker.books.session import Connection, Session
 from worker.broker.publisher import Publication, Publisher
 from worker.broker.replies import Replies
 from worker.domain.errors import LinkLostError, TransientError, UnavailableError
-from worker.flight import Flight, Row
+from worker.flight import Answers, Flight, Row
 from worker.limits import RECONNECT_DELAY_MAX_S, RELAY_POLL_S
 from worker.outage import Backoff
 from worker.publications import outcome_publication, reply_publication
@@ -129,7 +129,7 @@ class Relay:
     async def _begin(self, publisher: Publisher, connection: Connection, noted: Known) -> None:
         """Publish what is noted, if it can follow what is under way. A row that is gone is passed over."""
         self._has_looked = False
-        if not self._flight.takes(()):
+        if not noted or not self._flight.takes(()):
             return
         taken = await take_own(connection, noted)
         self._backlog.note_tried(noted.keys() - taken.left - {row_id for row_id, _ in taken.rows})
@@ -138,28 +138,27 @@ class Relay:
 
     async def _clear(self, publisher: Publisher, connection: Connection) -> bool:
         """Deal with what has been answered, and say whether there was any."""
-        refused: list[int] = []
+        told, refused = self._flight.told, list[int]()
+        failure: UnavailableError | None = None
         has_landed = False
         try:
             while (landed := self._flight.landed()) is not None:
                 has_landed = True
-                told, refusals = await self._hear(publisher, *landed)
-                self._flight.told.update(told)
+                heard, refusals = await self._hear(publisher, *landed)
+                told.update(heard)
                 refused += refusals
-        finally:
-            # Also where others were not answered: what is told and stays in the outbox would be told again.
-            told_now = dict(self._flight.told)
-            if told_now:
-                await delete_outbox(connection, list(told_now.items()))
-                self._flight.told.clear()
-                self._backlog.note_tried(told_now)
-            if refused:
-                # They stay for a later round: a look finds them.
-                await release_outbox(connection, refused)
-                self._backlog.note_tried(refused)
-        if has_landed or told_now:
+        except UnavailableError as error:
+            failure = error  # what was told before goes all the same: else it would be told again
+        tried = [*told, *refused]
+        if tried:
+            await _take_off(connection, list(told.items()), refused)
+            self._backlog.note_tried(tried)
+            told.clear()
+        if failure is not None:
+            raise failure
+        if has_landed or tried:
             self._note_through()
-        return has_landed or bool(told_now)
+        return has_landed or bool(tried)
 
     async def _look(self, publisher: Publisher, relay: int) -> int:
         """Publish the oldest of all rows that are not another relay's, and return how many."""
@@ -170,9 +169,7 @@ class Relay:
             if taken.rows:
                 answers = await publisher.publish_each([outcome_publication(outcome) for _, outcome in taken.rows])
                 told, refusals = await self._hear(publisher, taken.rows, answers)
-                await delete_outbox(connection, told)
-                if refusals:
-                    await release_outbox(connection, list(refusals))
+                await _take_off(connection, told, refusals)
         ids = [row_id for row_id, _ in taken.rows]
         if refusals:
             self._refusals.pass_over(ids[-1], next(iter(refusals.values())))
@@ -186,9 +183,7 @@ class Relay:
         self._backlog.note_tried(left.union(ids) if not taken.may_be_more else {*ids, *(i for i in left if i < last)})
         return len(ids)
 
-    async def _hear(
-        self, publisher: Publisher, rows: Sequence[Row], answers: Sequence[bool | UnavailableError]
-    ) -> tuple[list[Row], Refused]:
+    async def _hear(self, publisher: Publisher, rows: Sequence[Row], answers: Answers) -> tuple[list[Row], Refused]:
         """Publish the replies of what is confirmed. Return that, and what a queue refused."""
         told = [row for row, answer in zip(rows, answers, strict=True) if isinstance(answer, bool)]
         replies = [reply for _, outcome in told if (reply := reply_publication(outcome)) is not None]
@@ -212,6 +207,14 @@ class Relay:
             if publisher.is_lost:
                 raise
             return [False] * len(replies)
+
+
+async def _take_off(connection: Connection, told: Sequence[Row], refused: Iterable[int]) -> None:
+    """Delete what is told. What a queue refused is left for a later round, to whichever relay finds it."""
+    if told:
+        await delete_outbox(connection, told)
+    if released := list(refused):
+        await release_outbox(connection, released)
 
 
 class _Refusals:

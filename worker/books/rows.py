@@ -6,7 +6,7 @@ from schemas.codec import encode
 
 
 def columns(rows: Sequence[Sequence[object]]) -> list[list[object]]:
-    """Return the columns of the rows, of which there is at least one."""
+    """Return the columns of the rows: none where there are no rows, since these say how many there would be."""
     return [list(column) for column in zip(*rows, strict=True)]
 
 
