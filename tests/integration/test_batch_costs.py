@@ -52,7 +52,9 @@ class Counted:
 
     async def taken(self) -> tuple[list[str], int]:
         """Return what has been counted since this was asked last."""
-        await asyncio.sleep(0)  # the driver tells of a statement a turn of the loop later
+        has_told = asyncio.Event()
+        asyncio.get_running_loop().call_soon(has_told.set)  # after what the driver is about to tell of statements
+        await asyncio.wait_for(has_told.wait(), DEADLINE_S)
         counted = self._statements, self._round_trips
         self._statements, self._round_trips = [], 0
         return counted

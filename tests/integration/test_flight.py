@@ -156,12 +156,13 @@ async def test_while_nothing_is_taken_it_waits_longer_and_longer(
 ) -> None:
     """That something could be sent does not mean yet that the server takes it."""
     delays_s: list[float] = []
+    next_delay_s = Backoff.next_delay_s
 
-    async def note_delay(backoff: Backoff) -> None:
-        delays_s.append(backoff.next_delay_s())
-        await asyncio.sleep(0)
+    def note_delay(backoff: Backoff) -> float:
+        delays_s.append(next_delay_s(backoff))
+        return 0.0
 
-    monkeypatch.setattr(Backoff, "wait", note_delay)
+    monkeypatch.setattr(Backoff, "next_delay_s", note_delay)
     await relaying.site.channel.exchange_delete(OUTCOMES)
     relaying.note(await relaying.book_own("a"))
 

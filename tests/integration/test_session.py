@@ -3,22 +3,26 @@ import contextlib
 
 import pytest
 
+from tests.faults.proxy import Proxy
 from tests.places import Database
+from tests.site import DEADLINE_S
 from worker.books.session import Session
 from worker.domain.errors import UnavailableError
 
 
 async def test_a_begin_that_is_cut_off_does_not_swallow_what_comes_after_it(database: Database) -> None:
     """Else what the next transaction commits is a part of one that never ends."""
-    async with Session(database.url, "test") as session:
+    async with Proxy(f"{database.url}?sslmode=disable") as proxy, Session(proxy.url, "test") as session:
         async with session.connection():
             pass  # connected: the next statement is the BEGIN
+        proxy.hold_answers()
         begun = asyncio.create_task(begin(session))
-        await asyncio.sleep(0)  # one turn of the loop: the BEGIN is sent, its answer has not been read
+        await asyncio.wait_for(proxy.holds.wait(), DEADLINE_S)
         begun.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await begun
 
+        proxy.heal()
         await create_table(session)
         assert await is_committed(database)
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from tests.site import DEADLINE_S
 from worker.books.outbox import StoredOutcome
 from worker.broker.publisher import Publication, Publisher
 from worker.domain.errors import UnavailableError
@@ -19,11 +20,12 @@ class Answering:
     """Stands in for a publisher whose broker answers when and what it is told to."""
 
     def __init__(self) -> None:
-        self.windows: list[asyncio.Future[Answers]] = []
+        self.windows: asyncio.Queue[asyncio.Future[Answers]] = asyncio.Queue()
 
     async def publish_each(self, _: Sequence[Publication]) -> Answers:
-        self.windows.append(asyncio.get_running_loop().create_future())
-        return await self.windows[-1]
+        answers: asyncio.Future[Answers] = asyncio.get_running_loop().create_future()
+        self.windows.put_nowait(answers)
+        return await answers
 
 
 def row(number: int) -> Row:
@@ -33,36 +35,33 @@ def row(number: int) -> Row:
     )
 
 
-async def turn() -> None:
-    for _ in range(5):
-        await asyncio.sleep(0)
-
-
 @pytest.mark.parametrize("answer", [REFUSED, "an exception", True])
 async def test_after_trouble_nothing_follows_until_all_has_been_answered(answer: object) -> None:
-    answering, landed = Answering(), list[None]()
+    answering, landings = Answering(), asyncio.Queue[None]()
     publisher = cast("Publisher", answering)
-    flight = Flight(lambda: landed.append(None))
-    for number in (1, 2):
+    flight = Flight(lambda: landings.put_nowait(None))
+
+    async def begin(number: int) -> "asyncio.Future[Answers]":
         assert flight.takes([row(number)])
         flight.begin(publisher, [row(number)])
-        await turn()
+        return await asyncio.wait_for(answering.windows.get(), DEADLINE_S)
+
+    first, second = await begin(1), await begin(2)
     if isinstance(answer, str):
-        answering.windows[0].set_exception(REFUSED)
-        await turn()
+        first.set_exception(REFUSED)
+        await asyncio.wait_for(landings.get(), DEADLINE_S)
         with pytest.raises(UnavailableError):
             flight.landed()
     else:
-        answering.windows[0].set_result(cast("Answers", [answer]))
-        await turn()
+        first.set_result(cast("Answers", [answer]))
+        await asyncio.wait_for(landings.get(), DEADLINE_S)
         assert flight.landed() == ([row(1)], [answer])
-    assert (len(landed), flight.ids(), flight.landed()) == (1, {2}, None)
+    assert (landings.qsize(), flight.ids(), flight.landed()) == (0, {2}, None)
     assert flight.takes([row(3)]) == (answer is True)
-    answering.windows[1].set_result([True])
-    await turn()
+    second.set_result([True])
+    await asyncio.wait_for(landings.get(), DEADLINE_S)
     assert flight.landed() == ([row(2)], [True])
     assert flight.is_empty
-    assert flight.takes([row(3)])
-    flight.begin(publisher, [row(3)])
+    await begin(3)
     assert flight.takes([row(4)])
     await flight.give_up()

@@ -98,8 +98,7 @@ class Falls:
 async def run(self):
     task = asyncio.ensure_future(fail())
     asyncio.get_running_loop().call_soon(fail_now)
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    await asyncio.wait([task])
     del task
     gc.collect()
     thread = threading.Thread(target=fail_now)
