@@ -16,7 +16,10 @@ CONTROL_TIMEOUT_S = 60.0
 
 
 class RabbitMq(NativeServer):
-    """RabbitMQ as it comes, with the management plugin, on three ports of 127.0.0.1; a fourth is its epmd's."""
+    """RabbitMQ with the management plugin, on three ports of 127.0.0.1; a fourth is its epmd's.
+
+    It is as it comes, but for its threads, which may run on any core.
+    """
 
     name = "RabbitMQ"
     sweep = "group"
@@ -54,6 +57,8 @@ class RabbitMq(NativeServer):
             "RABBITMQ_NODENAME": f"{folder.parent.name}@localhost",
             "RABBITMQ_DIST_PORT": str(self._cluster_port),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+            # It shares the cores: a thread bound to one would wait for it while another is free.
+            "RABBITMQ_SCHEDULER_BIND_TYPE": "u",
             "RABBITMQ_CONF_ENV_FILE": str(folder / "rabbitmq-env.conf"),
             "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
             "RABBITMQ_ADVANCED_CONFIG_FILE": str(folder / "advanced.config"),
