@@ -11,6 +11,8 @@ import time
 from collections.abc import Sequence
 
 import uvloop
+from msgspec import structs
+from pamqp.commands import Basic
 
 from schemas.catalog import KEY_HEADER
 from tests.benchmarks.ledger import ACKNOWLEDGED_TOGETHER, PREFETCH_MESSAGES, QUEUE
@@ -18,6 +20,7 @@ from tests.benchmarks.payments import Load, as_published
 from worker.broker.channel import Channel, Publication, open_channel
 from worker.broker.connection import connect
 from worker.broker.delivery import Delivery
+from worker.broker.stamp import Stamped
 
 TICK_S = 0.001
 WARM_UP_S = 1.0
@@ -39,37 +42,36 @@ class Prober:
     async def listen(self) -> None:
         await self._consuming.consume(QUEUE, PREFETCH_MESSAGES, self._take)
 
-    async def steadily(self, load: Load, per_s: float) -> list[float]:
+    async def steadily(self, payments: Sequence[Publication], per_s: float) -> list[float]:
         """Publish the payments one by one at that rate, and return how long each took."""
         publishing: set[asyncio.Task[object]] = set()
-        made = publications(load)
         began, published = time.perf_counter(), 0
-        while published < load.messages:
-            due = min(int((time.perf_counter() - began) * per_s) + 1, load.messages)
+        while published < len(payments):
+            due = min(int((time.perf_counter() - began) * per_s) + 1, len(payments))
             if due > published:
-                task: asyncio.Task[object] = asyncio.create_task(self._publish(made[published:due]))
+                task: asyncio.Task[object] = asyncio.create_task(self._publish(payments[published:due]))
                 publishing.add(task)
                 task.add_done_callback(publishing.discard)
                 published = due
             await asyncio.sleep(TICK_S)
-        return await self._times(load)
+        return await self._times(payments)
 
-    async def singly(self, load: Load) -> list[float]:
+    async def singly(self, payments: Sequence[Publication]) -> list[float]:
         """Publish each payment when the one before it has been answered, and return how long each took."""
-        for number, publication in enumerate(publications(load), start=1):
-            await self._publish([publication])
-            await self._times(load, number)
+        for payment in payments:
+            await self._publish([payment])
+            await self._times([payment])
             await asyncio.sleep(PAUSE_S)
-        return await self._times(load)
+        return await self._times(payments)
 
     async def _publish(self, due: Sequence[Publication]) -> None:
         now = time.perf_counter()
-        self._published_at.update({str(each.properties.message_id): now for each in due})
+        self._published_at.update(dict.fromkeys(map(_key, due), now))
         await self._publishing.publish(due)
 
-    async def _times(self, load: Load, count: int | None = None) -> list[float]:
-        """Return how long the first so many took, once all of them have arrived."""
-        keys = [load.key(number) for number in range(load.messages if count is None else count)]
+    async def _times(self, payments: Sequence[Publication]) -> list[float]:
+        """Return how long they took, once all of them have been answered."""
+        keys = [_key(each) for each in payments]
         async with asyncio.timeout(ARRIVAL_S):
             while not all(key in self._took_ms for key in reversed(keys)):
                 self._arrived.clear()
@@ -84,20 +86,38 @@ class Prober:
         self._arrived.set()
 
 
-def publications(load: Load) -> list[Publication]:
-    return [as_published(load.key(number), load.payment(number)) for number in range(load.messages)]
+class Encoded(Basic.Properties):
+    """Properties that are encoded before the clock runs: while the worker is measured the cores are to be its own."""
+
+    def __init__(self, properties: Basic.Properties | Stamped) -> None:
+        super().__init__(message_id=properties.message_id)
+        self._encoded = properties.marshal()
+
+    def marshal(self) -> bytes:
+        return self._encoded
+
+
+def payments(load: Load) -> list[Publication]:
+    made = (as_published(load.key(number), load.payment(number)) for number in range(load.messages))
+    return [structs.replace(each, properties=Encoded(each.properties)) for each in made]
+
+
+def _key(payment: Publication) -> str:
+    return str(payment.properties.message_id)
 
 
 async def main(per_s: float, seconds: float, singles: int, invoices: int) -> None:
     url = os.environ["PAYMENT_WORKER_AMQP_URL"]
+    warm_up = payments(Load(int(per_s * WARM_UP_S), invoices, mark="w"))
+    measured = payments(Load(int(per_s * seconds), invoices, mark="l"))
+    alone = payments(Load(singles, invoices, mark="s"))
     publishing, consuming = await connect(url, "publishes"), await connect(url, "consumes")
     try:
         prober = Prober(await open_channel(publishing), await open_channel(consuming))
         await prober.listen()
-        await prober.steadily(Load(int(per_s * WARM_UP_S), invoices, mark="w"), per_s)
+        await prober.steadily(warm_up, per_s)
         began_s = time.process_time()
-        loaded = await prober.steadily(Load(int(per_s * seconds), invoices, mark="l"), per_s)
-        idle = await prober.singly(Load(singles, invoices, mark="s"))
+        loaded, idle = await prober.steadily(measured, per_s), await prober.singly(alone)
     finally:
         await publishing.close()
         await consuming.close()
