@@ -1,14 +1,15 @@
 """Outcomes on their way out: published and not yet confirmed, or confirmed and not yet deleted."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import NamedTuple
 
 from worker.books.outbox import StoredOutcome
 from worker.broker.publisher import Publisher
 from worker.domain.errors import UnavailableError
-from worker.limits import PUBLISH_WINDOW_BYTES_MAX
+from worker.limits import PUBLISH_WINDOW_BYTES_MAX, RELAY_DELETE_DELAY_S
 from worker.publications import outcome_publication
 
 Row = tuple[int, StoredOutcome]
@@ -26,8 +27,9 @@ class Flight:
     """The rows of a relay that are on their way, in their order.
 
     A window is published while those before it wait for their confirms, for which the broker takes longer than for all
-    else. Together they are no more than one may be: so much is told again after a crash, and so much is published
-    without waiting, so that all stay in order. After a refusal the next waits until all have come down.
+    else. What is confirmed waits for a moment to be deleted together with more. All of it is no more than one window
+    may be: so much is told again after a crash, and so much is published without waiting, so that all stay in order.
+    After a refusal the next waits until all have come down.
     """
 
     def __init__(self, on_landed: Callable[[], None]) -> None:
@@ -37,21 +39,34 @@ class Flight:
         """True from when some of it may not have been published until all has been answered."""
         self.told: dict[int, StoredOutcome] = {}
         """Confirmed, and still to be deleted. Whatever happens meanwhile, they are not published again."""
+        self._told_at = 0.0
 
     @property
     def is_empty(self) -> bool:
+        """True where nothing is published and unconfirmed."""
         return not self._windows
+
+    @property
+    def has_told_long(self) -> bool:
+        """True where a confirmed row has waited long enough to be deleted."""
+        return bool(self.told) and time.monotonic() >= self._told_at + RELAY_DELETE_DELAY_S
+
+    def note_told(self, rows: Iterable[Row]) -> None:
+        """Take note that the rows are confirmed."""
+        if not self.told:
+            self._told_at = time.monotonic()
+        self.told.update(rows)
 
     def ids(self) -> set[int]:
         """Return the rows that are on their way."""
         return {row_id for row_id, _ in self._rows()} | self.told.keys()
 
     def takes(self, rows: Sequence[Row]) -> bool:
-        """Say whether the rows can follow at once. Where nothing is under way they can."""
-        if self.is_empty:
+        """Say whether the rows can follow at once. Where there are no others they can."""
+        if self.is_empty and not self.told:
             return True
-        published_bytes = sum(len(outcome.body) for _, outcome in chain(self._rows(), rows))
-        return published_bytes <= PUBLISH_WINDOW_BYTES_MAX and not self._is_in_trouble
+        all_bytes = sum(len(outcome.body) for _, outcome in chain(self._rows(), self.told.items(), rows))
+        return all_bytes <= PUBLISH_WINDOW_BYTES_MAX and not self._is_in_trouble
 
     def begin(self, publisher: Publisher, rows: Sequence[Row]) -> None:
         """Publish the rows. on_landed is called when they have been answered."""

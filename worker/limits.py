@@ -50,6 +50,8 @@ PENDING_POLL_S = 1.0
 """How often the worker asks for undone payments whose time has come."""
 RELAY_POLL_S = 1.0
 """How often the relay looks for what was refused, or was left in the outbox by another."""
+RELAY_DELETE_DELAY_S = 0.05
+"""So long a confirmed row may wait to be deleted together with the next ones: each delete is a transaction."""
 
 CONNECT_TIMEOUT_S = 10.0
 """Opening a connection to either server, or a channel, or beginning to consume."""

@@ -11,7 +11,7 @@ from worker.broker.publisher import Publication, Publisher
 from worker.broker.replies import Replies
 from worker.domain.errors import LinkLostError, TransientError, UnavailableError
 from worker.flight import Answers, Flight, Row
-from worker.limits import RECONNECT_DELAY_MAX_S, RELAY_POLL_S
+from worker.limits import RECONNECT_DELAY_MAX_S, RELAY_DELETE_DELAY_S, RELAY_POLL_S
 from worker.outage import Backoff
 from worker.publications import outcome_publication, reply_publication
 from worker.telemetry import PUBLISHED, REFUSED, UNROUTED, log
@@ -55,7 +55,7 @@ class Relay:
                 is_ending = self._is_ending
                 try:
                     goes_on = await self._work(publisher)
-                    if self._flight.is_empty:
+                    if self._flight.is_empty and not self._flight.told:
                         self._note_through()
                 except LinkLostError:
                     raise
@@ -81,7 +81,7 @@ class Relay:
 
     async def _wait_for_work(self) -> None:
         try:
-            async with asyncio.timeout(RELAY_POLL_S):
+            async with asyncio.timeout(RELAY_DELETE_DELAY_S if self._flight.told else RELAY_POLL_S):
                 await self._backlog.woken.wait()
         except TimeoutError:
             pass
@@ -97,7 +97,8 @@ class Relay:
             is_to_look = self._is_to_look(noted)
             if not is_to_look:
                 await self._begin(publisher, connection, noted)
-            has_cleared = await self._clear(publisher, connection)
+            is_room_wanted = len(self._backlog.rows) > len(self._flight.ids())
+            has_cleared = await self._clear(publisher, connection, is_to_delete=is_to_look or is_room_wanted)
         if not is_to_look:
             return (has_cleared or self._flight.is_empty) and bool(self._backlog.window(self._flight.ids()))
         self._has_looked = self._flight.is_empty
@@ -121,7 +122,7 @@ class Relay:
             return True
         if self._is_look_due():
             return not (noted and self._has_looked)
-        return not noted and self._flight.is_empty
+        return not noted and self._flight.is_empty and not self._flight.told
 
     def _is_look_due(self) -> bool:
         return bool(self._backlog.left) or time.monotonic() >= self._look_at
@@ -136,8 +137,11 @@ class Relay:
         if taken.rows and self._flight.takes(taken.rows):
             self._flight.begin(publisher, taken.rows)
 
-    async def _clear(self, publisher: Publisher, connection: Connection) -> bool:
-        """Deal with what has been answered, and say whether there was any."""
+    async def _clear(self, publisher: Publisher, connection: Connection, *, is_to_delete: bool) -> bool:
+        """Deal with what has been answered, and say whether there was any.
+
+        What is told is deleted if it is to be, or has waited long enough for more.
+        """
         told, refused = self._flight.told, list[int]()
         failure: UnavailableError | None = None
         has_landed = False
@@ -145,20 +149,20 @@ class Relay:
             while (landed := self._flight.landed()) is not None:
                 has_landed = True
                 heard, refusals = await self._hear(publisher, *landed)
-                told.update(heard)
+                self._flight.note_told(heard)
                 refused += refusals
         except UnavailableError as error:
             failure = error  # what was told before goes all the same: else it would be told again
         tried = [*told, *refused]
-        if tried:
+        is_to_delete |= bool(refused) or failure is not None or self._flight.has_told_long
+        if tried and is_to_delete:
             await _take_off(connection, list(told.items()), refused)
             self._backlog.note_tried(tried)
             told.clear()
+            self._note_through()
         if failure is not None:
             raise failure
-        if has_landed or tried:
-            self._note_through()
-        return has_landed or bool(tried)
+        return has_landed or (bool(tried) and is_to_delete)
 
     async def _look(self, publisher: Publisher, relay: int) -> int:
         """Publish the oldest of all rows that are not another relay's, and return how many."""

@@ -16,7 +16,7 @@ from schemas.outcome import Status
 from tests.faults.proxy import Proxy
 from tests.integration.relaying import Relaying, open_relaying
 from tests.site import DEADLINE_S, Site, eventually
-from worker.books.outbox import Taken, take_oldest
+from worker.books.outbox import Taken, delete_outbox, take_oldest
 from worker.broker.connection import connect
 from worker.broker.publisher import Publication, Publisher
 from worker.domain.errors import LinkLostError, UnavailableError
@@ -106,6 +106,44 @@ async def test_what_is_confirmed_makes_room_for_the_next_at_once(
     assert await tells_no_more(relaying)
     proxy.hand_on()
     assert await relaying.keys(1) == ["c"]
+
+
+@pytest.fixture
+async def patient(site: Site, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Relaying]:
+    """One that does not delete what is confirmed until it has a reason to."""
+    for name in ("relay.RELAY_POLL_S", "relay.RELAY_DELETE_DELAY_S", "flight.RELAY_DELETE_DELAY_S"):
+        monkeypatch.setattr(f"worker.{name}", 3600.0)
+    async with open_relaying(site, proxy.url) as relaying, relaying.running():
+        await eventually(relaying.has_number)
+        yield relaying
+
+
+async def test_what_is_confirmed_is_deleted_together_with_more_and_not_told_again(
+    patient: Relaying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deleted: list[list[int]] = []
+
+    async def note_deleted(connection: Any, rows: Any) -> None:
+        deleted.append([row_id for row_id, _ in rows])
+        await delete_outbox(connection, rows)
+
+    monkeypatch.setattr("worker.relay.delete_outbox", note_deleted)
+    await begin(patient, "a", "b", "c")
+    assert await tells_no_more(patient)
+    assert (await rows_left(patient), deleted) == (3, [])
+    patient.backlog.note_written(await patient.book("nobody's"), None)
+    assert await patient.keys(1) == ["nobody's"]
+    await eventually(patient.is_told)
+    assert [len(ids) for ids in deleted] == [3, 1], "before it looks, which would find them"
+    assert patient.site.is_quiet()
+
+
+async def test_what_is_confirmed_gives_way_where_the_next_has_no_room(
+    patient: Relaying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.backlog.RELAY_WINDOW_MESSAGES", 2)
+    await begin(patient, "a", "b", "c")
+    assert await rows_left(patient) < 3
 
 
 async def test_what_is_on_its_way_is_not_found_by_a_look(relaying: Relaying, proxy: Proxy) -> None:

@@ -12,6 +12,7 @@ from worker.books.outbox import StoredOutcome
 from worker.broker.publisher import Publication, Publisher
 from worker.domain.errors import UnavailableError
 from worker.flight import Answers, Flight, Row
+from worker.limits import RELAY_DELETE_DELAY_S
 
 REFUSED = UnavailableError("a queue takes no more")
 
@@ -65,3 +66,25 @@ async def test_after_trouble_nothing_follows_until_all_has_been_answered(answer:
     await begin(3)
     assert flight.takes([row(4)])
     await flight.give_up()
+
+
+async def test_what_is_confirmed_and_not_deleted_takes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.flight.PUBLISH_WINDOW_BYTES_MAX", 5)
+    flight = Flight(lambda: None)
+    flight.note_told([row(1)])
+    assert (flight.takes([row(2)]), flight.takes([row(2), row(3)])) == (True, False)
+    flight.told.clear()
+    assert flight.takes([row(2), row(3), row(4)]), "alone it may be any length"
+
+
+def test_what_is_confirmed_waits_from_the_first_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock_s = 1000.0
+    monkeypatch.setattr("worker.flight.time.monotonic", lambda: clock_s)
+    flight = Flight(lambda: None)
+    assert not flight.has_told_long
+    flight.note_told([row(1)])
+    clock_s += RELAY_DELETE_DELAY_S * 0.9
+    flight.note_told([row(2)])
+    assert not flight.has_told_long
+    clock_s += RELAY_DELETE_DELAY_S * 0.2
+    assert flight.has_told_long
