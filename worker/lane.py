@@ -18,7 +18,7 @@ from worker.domain.errors import (
     TransientError,
     UnavailableError,
 )
-from worker.limits import ACKNOWLEDGE_MESSAGES, BATCH_MESSAGES_MAX, IMMEDIATE_ATTEMPTS_MAX
+from worker.limits import BATCH_MESSAGES_MAX, IMMEDIATE_ATTEMPTS_MAX
 from worker.outage import Backoff
 from worker.pipeline import Divert
 from worker.telemetry import BATCH_MESSAGES, BATCH_SECONDS, DEAD_LETTERS, DELIVERIES, OUTAGES, RETRIES, log, named
@@ -57,9 +57,6 @@ class Lane:
         self._gone: set[int] = set()
         """Tags of what is taken and already went to a retry queue or the dead letters: it does not go a second time
         where the rest of its batch has to wait for a server."""
-        self._done: list[Delivery] = []
-        """Processed, to be acknowledged together: where little comes at a time the broker has as much to do with each
-        acknowledgement as with a message."""
         self._overlap = Overlap(self._process, self._following)
         self._backoff = Backoff()
         self.is_paused = False
@@ -71,7 +68,6 @@ class Lane:
                 while batch:
                     batch = batch[await self._finish(batch[: self._batch_messages]) :]
         finally:
-            await self._acknowledge()
             await self._overlap.give_up()
 
     def _following(self, batch: Sequence[Delivery]) -> Sequence[Delivery]:
@@ -86,11 +82,7 @@ class Lane:
         await self._processor.process(batch, self._divert, turn)
 
     async def _finish(self, batch: Sequence[Delivery]) -> int:
-        """Process the batch and return how many that were: none where a server was waited for.
-
-        It is acknowledged with others, but at once where nothing else is to be done, or where some of it went elsewhere
-        and would go there again.
-        """
+        """Process and acknowledge the batch and return how many that were: none where a server was waited for."""
         queue = self._intake.queue
         began = time.perf_counter()
         left = self._left(batch)
@@ -101,21 +93,14 @@ class Lane:
         except UnavailableError as error:
             await self._wait_out(error)
             return 0
-        self._done += batch
-        if self._gone or len(self._done) >= ACKNOWLEDGE_MESSAGES or not self._intake.has_more:
-            await self._acknowledge()
+        await self._intake.acknowledge(batch)
+        self._gone.difference_update(delivery.tag for delivery in batch)
         if left:
             self._note_through()
         DELIVERIES.labels(queue).inc(len(batch))
         BATCH_MESSAGES.labels(queue).observe(len(batch))
         BATCH_SECONDS.labels(queue).observe(time.perf_counter() - began)
         return len(batch)
-
-    async def _acknowledge(self) -> None:
-        done, self._done = self._done, []
-        if done:
-            await self._intake.acknowledge(done)
-            self._gone.difference_update(delivery.tag for delivery in done)
 
     def _note_through(self) -> None:
         """Go on with more at a time, now that a batch has come through."""
@@ -135,7 +120,6 @@ class Lane:
         log.warning("server away, deliveries held", queue=self._intake.queue, error=str(error))
         self.is_paused = True
         self._batch_messages = 1
-        await self._acknowledge()
         await self._intake.pause()
         while True:
             await self._backoff.wait()

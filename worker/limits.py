@@ -11,8 +11,6 @@ PREFETCH_MESSAGES = 1_000
 """Deliveries a lane holds unacknowledged: two batches at work, one ready and one under way."""
 PREFETCH_MESSAGES_MAX = 2_000
 """What a quorum queue allows."""
-ACKNOWLEDGE_MESSAGES = 100
-"""Deliveries that are done wait for so many to be acknowledged together, as long as more is there to be done."""
 RELAY_WINDOW_MESSAGES = 250
 """Outcomes taken from the outbox at a time: those of a batch."""
 RELAY_WINDOW_BYTES_MAX = 8 * 1024 * 1024

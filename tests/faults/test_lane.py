@@ -12,7 +12,7 @@ from worker.broker.connection import connect
 from worker.broker.delivery import Delivery
 from worker.broker.intake import Intake
 from worker.broker.publisher import Publisher
-from worker.domain.errors import DeadLetterReason, RefusedError, UnavailableError
+from worker.domain.errors import UnavailableError
 from worker.lane import Lane
 from worker.pipeline import Divert
 from worker.turns import Turn
@@ -195,75 +195,6 @@ async def test_messages_in_flight_at_two_crashes_are_taken_alone(site: Site) -> 
     alone = [batch[0] for batch in server.batches if len(batch) == 1]
     assert {f"k{number}" for number in range(10)} <= set(alone), server.batches
     assert max(server.sizes) > 1
-
-
-@pytest.fixture
-def acknowledged(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """The messages of each acknowledgement."""
-    monkeypatch.setattr("worker.lane.ACKNOWLEDGE_MESSAGES", 20)
-    found: list[list[str]] = []
-    acknowledge = Intake.acknowledge
-
-    async def note(intake: Intake, batch: Sequence[Delivery]) -> None:
-        found.append([str(delivery.properties.message_id) for delivery in batch])
-        await acknowledge(intake, batch)
-
-    monkeypatch.setattr(Intake, "acknowledge", note)
-    return found
-
-
-async def test_batches_are_acknowledged_together_as_long_as_more_is_there(
-    site: Site, acknowledged: list[list[str]]
-) -> None:
-    keys = await publish(site, 80)
-    server = Server()
-    async with lane(site, server):
-        await eventually(lambda: have_come(server, 80))
-        await eventually(lambda: are_acknowledged(acknowledged, 80))
-
-    assert server.sizes == [1, 2, 4, 8, 16, 32, 17]
-    assert acknowledged == [keys[:31], keys[31:63], keys[63:]]
-    assert await are_ready(site, 0)
-
-
-@pytest.mark.parametrize("ends_by", ["a server away", "a cancellation", "a dead letter"])
-async def test_what_is_done_is_acknowledged_before_something_else_is_waited_for(
-    site: Site, acknowledged: list[list[str]], ends_by: str
-) -> None:
-    keys = await publish(site, 20)
-
-    class Ending(Server):
-        async def process(self, batch: Sequence[Delivery], divert: Divert, turn: Turn) -> None:
-            if len(self.batches) == 2:
-                if ends_by == "a cancellation":
-                    self.batches.append([])
-                    await asyncio.Event().wait()
-                elif ends_by == "a dead letter":
-                    await divert(batch[0], RefusedError(DeadLetterReason.INVALID, "invalid"))
-                else:
-                    self.is_away = True
-            await super().process(batch, divert, turn)
-
-    server = Ending()
-    async with lane(site, server):
-        if ends_by == "a server away":
-            await eventually(lambda: has_probed(server, 1))
-            assert acknowledged == [keys[:3]]
-        elif ends_by == "a dead letter":
-            await eventually(lambda: are_acknowledged(acknowledged, 20))
-            assert acknowledged == [keys[:7], keys[7:]]
-        else:
-            await eventually(lambda: has_begun(server, 3))
-
-    assert ends_by != "a cancellation" or acknowledged == [keys[:3]]
-
-
-async def has_begun(server: Server, batches: int) -> bool:
-    return len(server.batches) >= batches
-
-
-async def are_acknowledged(acknowledged: list[list[str]], count: int) -> bool:
-    return sum(map(len, acknowledged)) >= count
 
 
 async def goes_on(lane: Lane) -> bool:

@@ -113,11 +113,6 @@ class Intake:
         self._changed.set()
 
     @property
-    def has_more(self) -> bool:
-        """True where take() has something to hand out at once."""
-        return bool(self._buffer)
-
-    @property
     def is_lost(self) -> bool:
         return self._lost is not None
 
