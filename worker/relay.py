@@ -11,9 +11,10 @@ from worker.broker.publisher import Publication, Publisher
 from worker.broker.replies import Replies
 from worker.domain.errors import LinkLostError, TransientError, UnavailableError
 from worker.flight import Answers, Flight, Row
-from worker.limits import RECONNECT_DELAY_MAX_S, RELAY_DELETE_DELAY_S, RELAY_POLL_S
+from worker.limits import RELAY_DELETE_DELAY_S, RELAY_POLL_S
 from worker.outage import Backoff
 from worker.publications import outcome_publication, reply_publication
+from worker.refusals import Refusals
 from worker.telemetry import PUBLISHED, REFUSED, UNROUTED, log
 
 Refused = dict[int, UnavailableError]
@@ -36,7 +37,7 @@ class Relay:
         self._look_at = 0.0
         self._has_looked = False
         self._backoff = Backoff()
-        self._refusals = _Refusals()
+        self._refusals = Refusals()
         self._flight = Flight(backlog.woken.set)
         self._is_ending = False
         self.is_waiting = False
@@ -219,30 +220,3 @@ async def _take_off(connection: Connection, told: Sequence[Row], refused: Iterab
         await delete_outbox(connection, told)
     if released := list(refused):
         await release_outbox(connection, released)
-
-
-class _Refusals:
-    """Which rows are passed over for now: a queue that takes no more holds back its own outcomes, and no others.
-
-    All up to a row are tried again once a while has passed: most of them have been refused.
-    """
-
-    def __init__(self) -> None:
-        self._backoff = Backoff()
-        self._passed_over_id = 0
-        self._again_at = 0.0
-
-    def passed_over_id(self) -> int:
-        """Return the last row that is not to be tried just now; 0 where there is none."""
-        if self._passed_over_id and time.monotonic() >= self._again_at:
-            self._passed_over_id = 0
-        return self._passed_over_id
-
-    def pass_over(self, row_id: int, error: UnavailableError) -> None:
-        """Pass over all up to the row, some of which have been refused."""
-        if not self._passed_over_id:
-            log.warning("outcomes refused, to be published later", error=str(error))
-            if time.monotonic() > self._again_at + RECONNECT_DELAY_MAX_S:
-                self._backoff.reset()
-            self._again_at = time.monotonic() + self._backoff.next_delay_s()
-        self._passed_over_id = row_id
