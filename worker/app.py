@@ -153,6 +153,7 @@ class App:
             if unended:  # the lanes to come must not meet them on a connection
                 for name in _SESSIONS:
                     self._sessions[name].drop()
+            await self._relay.clear()
 
     async def _drain(
         self,

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 from worker.backlog import Backlog
 from worker.books.outbox import Known, claim_outbox, delete_outbox, release_outbox, take_oldest, take_own
@@ -11,7 +12,7 @@ from worker.broker.publisher import Publication, Publisher
 from worker.broker.replies import Replies
 from worker.domain.errors import LinkLostError, TransientError, UnavailableError
 from worker.flight import Answers, Flight, Row
-from worker.limits import RELAY_DELETE_DELAY_S, RELAY_POLL_S
+from worker.limits import CLOSE_TIMEOUT_S, RELAY_DELETE_DELAY_S, RELAY_POLL_S
 from worker.outage import Backoff
 from worker.publications import outcome_publication, reply_publication
 from worker.refusals import Refusals
@@ -74,6 +75,16 @@ class Relay:
                     await self._wait_for_work()
         finally:
             await self._flight.give_up()
+
+    async def clear(self) -> None:
+        """Delete what is confirmed and was still to be deleted when run() ended, if Postgres answers in a moment."""
+        told = self._flight.told
+        if told:
+            with suppress(UnavailableError, TransientError, TimeoutError):
+                async with asyncio.timeout(CLOSE_TIMEOUT_S), self._session.connection() as connection:
+                    await _take_off(connection, list(told.items()), ())
+                self._backlog.note_tried(told)
+                told.clear()
 
     def _note_through(self) -> None:
         """Take note that servers answer: what has only been sent to them says nothing of that."""
@@ -160,9 +171,10 @@ class Relay:
             await _take_off(connection, list(told.items()), refused)
             self._backlog.note_tried(tried)
             told.clear()
-            self._note_through()
         if failure is not None:
             raise failure
+        if tried and is_to_delete:
+            self._note_through()
         return has_landed or (bool(tried) and is_to_delete)
 
     async def _look(self, publisher: Publisher, relay: int) -> int:

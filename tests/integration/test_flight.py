@@ -138,6 +138,25 @@ async def test_what_is_confirmed_is_deleted_together_with_more_and_not_told_agai
     assert patient.site.is_quiet()
 
 
+async def test_what_is_confirmed_when_the_relay_is_stopped_is_deleted_all_the_same(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("relay.RELAY_POLL_S", "relay.RELAY_DELETE_DELAY_S", "flight.RELAY_DELETE_DELAY_S"):
+        monkeypatch.setattr(f"worker.{name}", 3600.0)
+    confirmed = asyncio.Event()
+    monkeypatch.setattr("worker.relay.PUBLISHED.inc", lambda _: confirmed.set())
+    async with open_relaying(site, site.amqp_url) as relaying:
+        running = asyncio.create_task(relaying.relay.run(relaying.publisher))
+        await eventually(relaying.has_number)
+        await begin(relaying, "a")
+        await asyncio.wait_for(confirmed.wait(), DEADLINE_S)
+        running.cancel()
+        await asyncio.wait([running])
+        assert await rows_left(relaying) == 1
+        await relaying.relay.clear()
+        assert await relaying.is_told()
+
+
 async def test_what_is_confirmed_gives_way_where_the_next_has_no_room(
     patient: Relaying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
