@@ -15,7 +15,7 @@ from schemas.catalog import OUTCOMES, outcome_key
 from schemas.outcome import Status
 from tests.faults.proxy import Proxy
 from tests.integration.relaying import Relaying, open_relaying
-from tests.site import DEADLINE_S, Site, eventually
+from tests.site import DEADLINE_S, Site, eventually, is_not_ready, is_ready
 from worker.books.outbox import Taken, delete_outbox, take_oldest
 from worker.broker.connection import connect
 from worker.broker.publisher import Publication, Publisher
@@ -155,6 +155,24 @@ async def test_what_is_confirmed_when_the_relay_is_stopped_is_deleted_all_the_sa
         assert await rows_left(relaying) == 1
         await relaying.relay.clear()
         assert await relaying.is_told()
+
+
+async def test_what_is_confirmed_when_rabbitmq_goes_is_deleted_without_it(
+    site: Site, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("relay.RELAY_POLL_S", "relay.RELAY_DELETE_DELAY_S", "flight.RELAY_DELETE_DELAY_S"):
+        monkeypatch.setattr(f"worker.{name}", 3600.0)
+    confirmed = asyncio.Event()
+    monkeypatch.setattr("worker.relay.PUBLISHED.inc", lambda _: confirmed.set())
+    async with site.worker(amqp_url=proxy.url) as app:
+        await eventually(lambda: is_ready(app))
+        await site.pay(key="a")
+        assert (await site.next_event()).body["idempotency_key"] == "a"
+        await asyncio.wait_for(confirmed.wait(), DEADLINE_S)
+        assert await site.database.fetchval("SELECT count(*) = 1 FROM outbox")
+        proxy.cut()
+        await eventually(lambda: site.database.fetchval("SELECT count(*) = 0 FROM outbox"))
+        assert await is_not_ready(app)
 
 
 async def test_what_is_confirmed_gives_way_where_the_next_has_no_room(
