@@ -1,7 +1,6 @@
 """Outcomes on their way out: published and not yet confirmed, or confirmed and not yet deleted."""
 
 import asyncio
-import time
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import NamedTuple
@@ -49,12 +48,12 @@ class Flight:
     @property
     def has_told_long(self) -> bool:
         """True where a confirmed row has waited long enough to be deleted."""
-        return bool(self.told) and time.monotonic() >= self._told_at + RELAY_DELETE_DELAY_S
+        return bool(self.told) and asyncio.get_running_loop().time() >= self._told_at + RELAY_DELETE_DELAY_S
 
     def note_told(self, rows: Iterable[Row]) -> None:
         """Take note that the rows are confirmed."""
         if not self.told:
-            self._told_at = time.monotonic()
+            self._told_at = asyncio.get_running_loop().time()
         self.told.update(rows)
 
     def ids(self) -> set[int]:

@@ -77,9 +77,9 @@ async def test_what_is_confirmed_and_not_deleted_takes_room(monkeypatch: pytest.
     assert flight.takes([row(2), row(3), row(4)]), "alone it may be any length"
 
 
-def test_what_is_confirmed_waits_from_the_first_on(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_is_confirmed_waits_from_the_first_on(monkeypatch: pytest.MonkeyPatch) -> None:
     clock_s = 1000.0
-    monkeypatch.setattr("worker.flight.time.monotonic", lambda: clock_s)
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: clock_s)
     flight = Flight(lambda: None)
     assert not flight.has_told_long
     flight.note_told([row(1)])
