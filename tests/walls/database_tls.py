@@ -48,7 +48,8 @@ class TlsServer:
             await self._administrator.execute("SELECT pg_reload_conf()")
 
     async def _run(self, command: str) -> None:
-        await self._administrator.execute(f"COPY (SELECT 1) TO PROGRAM '{command}'")
+        # No row: a command that ends without reading it would have broken the pipe.
+        await self._administrator.execute(f"COPY (SELECT 1 WHERE false) TO PROGRAM '{command}'")
 
     async def _set(self, **settings: str) -> None:
         for name, value in settings.items():
