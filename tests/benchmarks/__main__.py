@@ -6,7 +6,7 @@ python -m tests.benchmarks: on private servers, contestants interleaved, rounds 
 import argparse
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from tests.benchmarks import report
 from tests.benchmarks.alone import IN_BATCHES, PGBENCH, Limit, run_alone
 from tests.benchmarks.command import carry_out
 from tests.benchmarks.contestants import PEERS, RELAY, WORKER, Contestant
+from tests.benchmarks.cores import arrangements
 from tests.benchmarks.figures import RESULTS, surroundings, write
 from tests.benchmarks.latency import Latency, measure
 from tests.benchmarks.limits.with_pgbench import program
@@ -86,8 +87,7 @@ def compare(options: Options, stage: Stage, chosen: Sequence[Contestant | Limit]
             say(f"round {number + 1}: {each.name}: {results[-1].per_s:,.0f}/s")
             if each == WORKER and number < options.latency_rounds:
                 # At once, since what the machine gives drifts: at half of what it gave just now.
-                latencies.append(measure(stage, results[-1].per_s / 2, options.latency_s, options.singles))
-                say(f"round {number + 1}: latency: {latencies[-1].median_ms} ms, 99 % {latencies[-1].p99_ms} ms")
+                latencies += delays(options, stage, number, results[-1].per_s / 2)
     killable = [each for each in chosen if isinstance(each, Contestant) and options.kills]
     for each in killable:
         results.append(attempt(stage, each, options.kill_messages, options.kills))
@@ -99,6 +99,14 @@ def compare(options: Options, stage: Stage, chosen: Sequence[Contestant | Limit]
         "results": [result.row() for result in results],
         "latencies": [latency.row() for latency in latencies],
     }
+
+
+def delays(options: Options, stage: Stage, number: int, per_s: float) -> Iterator[Latency]:
+    """Yield the latency of a round with each arrangement of the cores, in turn another one first."""
+    for cores in arrangements(stage.servers)[:: -1 if number % 2 else 1]:
+        found = measure(stage, cores, per_s, options.latency_s, options.singles)
+        say(f"round {number + 1}: latency, cores {cores}: {found.median_ms} ms, 99 % {found.p99_ms} ms")
+        yield found
 
 
 def attempt(stage: Stage, each: Contestant | Limit, messages: int, kills: int) -> Result:

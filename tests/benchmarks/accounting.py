@@ -21,6 +21,11 @@ class Accounts:
     def __init__(self, servers: Servers) -> None:
         self._roots = {"postgres": _root(servers.database), "rabbitmq": _root(servers.broker)}
 
+    def processes(self, of: Iterable[int] | str) -> list[int]:
+        """Return the processes of a server by its name, or these, with all that descend from them."""
+        roots = [self._roots[of]] if isinstance(of, str) else of
+        return _family(dict(_processes()), [pid for pid in roots if pid is not None])
+
     def cpu_s(self, pids: Iterable[int]) -> dict[str, float]:
         """Return the seconds that each has used so far; the processes count as "program"."""
         roots = {"program": list(pids)} | {name: [pid] for name, pid in self._roots.items() if pid is not None}

@@ -15,6 +15,7 @@ from aio_pika.abc import AbstractConnection
 from schemas.catalog import REGISTRATIONS_QUEUE
 from tests.benchmarks.accounting import cpu_us_each
 from tests.benchmarks.contestants import WORKER
+from tests.benchmarks.cores import Cores, arranged
 from tests.benchmarks.crew import Crew, environment
 from tests.benchmarks.ledger import open_ledger
 from tests.benchmarks.stage import Stage
@@ -30,9 +31,11 @@ POLL_S = 0.05
 class Latency:
     """Milliseconds from publish to outcome: at the rate, and of single messages on an idle worker.
 
-    CPU in microseconds a payment, of program, postgres, rabbitmq, and of the prober, which shares their cores.
+    cores: who ran on which. CPU in microseconds a payment, of program, postgres, rabbitmq, and of the prober, which
+    shares their cores.
     """
 
+    cores: Cores
     per_s: float
     median_ms: float
     p99_ms: float
@@ -45,29 +48,31 @@ class Latency:
         return asdict(self)
 
 
-def measure(stage: Stage, per_s: float, seconds: float, singles: int) -> Latency:
+def measure(stage: Stage, cores: Cores, per_s: float, seconds: float, singles: int) -> Latency:
     """Have payments published at that rate, and then one by one. Raises TrialError."""
     with stage.place("worker") as place:
         surroundings = environment(place.vhost, place.database_url)
         asyncio.run(_prepare(place.vhost.amqp_url))
         with Crew(WORKER, surroundings) as crew:
             asyncio.run(_await_consumer(place.vhost.amqp_url, crew))
-            used_before = stage.accounts.cpu_s(crew.pids)
-            asked = map(str, (per_s, seconds, singles, stage.invoices))
-            done = subprocess.run(
-                [sys.executable, "-m", "tests.benchmarks.prober", *asked],
-                env=surroundings,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            used = stage.accounts.cpu_s(crew.pids)
+            with arranged(cores, stage.accounts, crew.pids) as left:
+                used_before = stage.accounts.cpu_s(crew.pids)
+                asked = map(str, (per_s, seconds, singles, stage.invoices))
+                done = subprocess.run(
+                    [sys.executable, "-m", "tests.benchmarks.prober", *asked, *map(str, left)],
+                    env=surroundings,
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                )
+                used = stage.accounts.cpu_s(crew.pids)
         if done.returncode != 0:
             raise TrialError(f"latency: {done.stderr.strip()}")
     said = json.loads(done.stdout)
     loaded, idle = said["loaded"], said["idle"]
     count = len(loaded) + len(idle)
     return Latency(
+        cores,
         round(per_s, 1),
         round(statistics.median(loaded), 2),
         round(percentile(loaded, 99), 2),

@@ -14,14 +14,13 @@ from tests.benchmarks import tables
 from tests.benchmarks.contestants import WORKER
 from tests.benchmarks.figures import RESULTS, read
 from tests.benchmarks.growth import report as growth
-from tests.benchmarks.standings import TITLES, latency_lines, standings, wrongs
+from tests.benchmarks.standings import LATENCY_TITLES, TITLES, latency_lines, standings, wrongs
 from tests.benchmarks.svg import Bar, bars
 
 BEGIN, END = "<!-- benchmark -->", "<!-- /benchmark -->"
 PEERS_JSON, GROWTH_JSON = "peers.json", "growth.json"
 PEERS_PICTURE = "peers.svg"
 ROOT = Path(__file__).parent.parent.parent
-LATENCY_TITLES = ("latency", "median of the rounds (least–most)", "goal")
 LONG_TITLES = ("for long", "what was seen")
 _COLOURS = (
     "Grey: what people would pick instead. Ochre: limits, which do less: a relay without books, books without a broker."

@@ -1,14 +1,22 @@
 """From the rounds of a comparison to a line for each contestant."""
 
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from tests.benchmarks.contestants import WORKER
+from tests.benchmarks.cores import Cores
 from tests.benchmarks.figures import Spread, ratio
 
 PARTS = ("program", "postgres", "rabbitmq")
+CORES: Final[Mapping[Cores, str]] = MappingProxyType(
+    {
+        "shared": "all on all cores",
+        "apart": "worker and Postgres on one half of them, RabbitMQ and who measures on the other",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -66,23 +74,39 @@ def standings(figures: dict[str, Any]) -> Iterator[Standing]:
         )
 
 
-def latency_lines(figures: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Yield what was measured of latency, its median over the rounds with least and most, and the goal."""
+LATENCY_TITLES = ("latency, median of the rounds (least–most)", *CORES.values(), "goal")
+
+
+def latency_lines(figures: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    """Yield what was measured of latency, with each arrangement of the cores, and the goal."""
     latencies = figures["latencies"]
     if not latencies:
         return
     rate = Spread.of([row["per_s"] for row in latencies])
     at = f"at half of the round's rate, {rate.median:,.0f} payments/s ({rate.least:,.0f}–{rate.most:,.0f})"
+    rounds = [[row for row in latencies if row["cores"] == cores] for cores in CORES]
     for name, title, goal in (
         ("median_ms", f"publish to outcome {at}, median", "under 15 ms"),
         ("p99_ms", f"publish to outcome {at}, 99th percentile", "under 60 ms"),
         ("idle_median_ms", "single message on an idle worker, median", "under 10 ms"),
         ("idle_p99_ms", "single message on an idle worker, 99th percentile", ""),
     ):
-        found = Spread.of([row[name] for row in latencies])
-        yield title, f"{found.median:.1f} ms ({found.least:.1f}–{found.most:.1f})", goal
-    used = (statistics.median(row["cpu_us"].get(part, 0.0) for row in latencies) for part in (*PARTS, "prober"))
-    yield "CPU µs a payment meanwhile", " + ".join(f"{each:,.0f}" for each in used) + " (who measures)", ""
+        yield title, *(_milliseconds([row[name] for row in rows]) for rows in rounds), goal
+    yield "CPU µs a payment meanwhile", *map(_used, rounds), ""
+
+
+def _milliseconds(values: list[float]) -> str:
+    if not values:
+        return "–"
+    found = Spread.of(values)
+    return f"{found.median:.1f} ms ({found.least:.1f}–{found.most:.1f})"
+
+
+def _used(rows: list[dict[str, Any]]) -> str:
+    if not rows:
+        return "–"
+    used = (statistics.median(row["cpu_us"].get(part, 0.0) for row in rows) for part in (*PARTS, "prober"))
+    return " + ".join(f"{each:,.0f}" for each in used) + " (who measures)"
 
 
 def wrongs(figures: dict[str, Any]) -> list[str]:

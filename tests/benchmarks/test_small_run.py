@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,6 +19,7 @@ from tests.benchmarks import report
 from tests.benchmarks.alone import IN_BATCHES, run_alone
 from tests.benchmarks.books import Totals, complaints
 from tests.benchmarks.contestants import AIO_PIKA, RELAY, WORKER, Contestant
+from tests.benchmarks.cores import Cores, arranged, arrangements
 from tests.benchmarks.growth.filled import open_filled
 from tests.benchmarks.growth.long_runs import steady
 from tests.benchmarks.latency import measure
@@ -123,8 +125,29 @@ def test_the_peers_are_pinned_with_hashes_and_share_the_projects_versions() -> N
     assert {name: pins[name].version for name in shared} == {name: project[name].version for name in shared}
 
 
-def test_latency_is_measured_of_each_message(stage: Stage) -> None:
-    latency = measure(stage, per_s=100, seconds=0.5, singles=3)
+def test_cores_are_parted_and_all_are_everybodys_again(stage: Stage) -> None:
+    if "apart" not in arrangements(stage.servers):
+        pytest.skip("needs servers of its own, and two cores")
+    every = os.sched_getaffinity(0)
+
+    def cores_of(server: str) -> set[frozenset[int]]:
+        threads = [each for pid in stage.accounts.processes(server) for each in Path(f"/proc/{pid}/task").iterdir()]
+        return {frozenset(os.sched_getaffinity(int(each.name))) for each in threads}
+
+    with arranged("apart", stage.accounts, []) as left:
+        (books,), (broker,) = cores_of("postgres"), cores_of("rabbitmq")
+        assert broker == left
+        assert books == every - broker
+
+    assert cores_of("postgres") == cores_of("rabbitmq") == {frozenset(every)}
+
+
+@pytest.mark.parametrize("cores", ["shared", "apart"])
+def test_latency_is_measured_of_each_message(stage: Stage, cores: Cores) -> None:
+    if cores not in arrangements(stage.servers):
+        pytest.skip("needs servers of its own, and two cores")
+
+    latency = measure(stage, cores, per_s=100, seconds=0.5, singles=3)
 
     assert 0 < latency.median_ms <= latency.p99_ms <= latency.max_ms
     assert 0 < latency.idle_median_ms <= latency.idle_p99_ms
@@ -179,7 +202,7 @@ def results(tmp_path: Path) -> Path:
         "results": [*(row(*each) for each in rounds), *killed],
         "latencies": [
             {"per_s": 3500, "median_ms": 9.04, "p99_ms": 40, "max_ms": 50, "idle_median_ms": 5, "idle_p99_ms": 7}
-            | {"cpu_us": {"program": 200, "postgres": 90, "rabbitmq": 150, "prober": 80}}
+            | {"cores": "apart", "cpu_us": {"program": 200, "postgres": 90, "rabbitmq": 150, "prober": 80}}
         ],
     }
     sample = {"at_s": 60.0, "payments": 500_000, "ready": 5, "outbox_rows": 200, "outbox_dead_tuples": 9}
@@ -200,8 +223,8 @@ def test_the_report_says_medians_ratios_and_who_loses(results: Path) -> None:
 
     assert "| FastStream: asyncpg | 1,000 (1,000–1,000) | 7.00 (6.00–8.00) | 100 + 20 + 30 | 61 | 2 / 9 |" in text
     assert "| payment-worker: one process | 7,000 (6,000–8,000) | 1 | 100 + 20 + 30 | 61 | 0 / 7 |" in text
-    assert "at half of the round's rate, 3,500 payments/s (3,500–3,500), median | 9.0 ms (9.0–9.0) |" in text
-    assert "| CPU µs a payment meanwhile | 200 + 90 + 150 + 80 (who measures) |" in text
+    assert "at half of the round's rate, 3,500 payments/s (3,500–3,500), median | – | 9.0 ms (9.0–9.0) |" in text
+    assert "| CPU µs a payment meanwhile | – | 200 + 90 + 150 + 80 (who measures) |" in text
     assert "5,000,000 payments and 1,000,000 invoices in the books, beside empty books | 900 (900–900)" in text
     assert "| 0.90 (0.90–0.90) | 0.85 |" in text
     assert "memory 62 MiB in the first quarter, 62 in the last, at most 63" in text
