@@ -1,4 +1,4 @@
-"""Who runs on which cores: on all, as the system schedules them, or in two groups that keep out of each other's way."""
+"""Who runs on which cores: all on all, as the system schedules them, or worker and Postgres together on some."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -11,36 +11,30 @@ from deploy.servers import Servers
 from deploy.servers.native import NativeServer
 from tests.benchmarks.accounting import Accounts
 
-Cores = Literal["shared", "apart"]
+Cores = Literal["shared", "together"]
 
 
 def arrangements(servers: Servers) -> tuple[Cores, ...]:
     """Return how the cores can be used here: a server in a container is not ours to be put on some of them."""
-    is_ours = isinstance(servers.database, NativeServer) and isinstance(servers.broker, NativeServer)
-    return ("shared", "apart") if is_ours and len(os.sched_getaffinity(0)) > 1 else ("shared",)
+    is_ours = isinstance(servers.database, NativeServer)
+    return ("shared", "together") if is_ours and len(os.sched_getaffinity(0)) > 1 else ("shared",)
 
 
 @contextmanager
-def arranged(cores: Cores, accounts: Accounts, program: Iterable[int]) -> Iterator[AbstractSet[int]]:
-    """Give the cores for whoever measures while the block runs; the servers have all cores again afterwards.
+def arranged(cores: Cores, accounts: Accounts, program: Iterable[int]) -> Iterator[None]:
+    """Have the cores used so while the block runs; Postgres has all of them again afterwards.
 
-    Apart, the program and Postgres, of which one mostly waits for the other, have the first half of the cores; RabbitMQ
-    and whoever measures have the second.
+    Together, the program and Postgres, of which one mostly waits for the other, have the first half of the cores and no
+    other. RabbitMQ and whoever measures run where there is room.
     """
     every = os.sched_getaffinity(0)
-    if cores == "shared":
-        yield every
-        return
-    in_order = sorted(every)
-    books, broker = set(in_order[: len(in_order) // 2]), set(in_order[len(in_order) // 2 :])
+    books = set(sorted(every)[: len(every) // 2]) if cores == "together" else every
     try:
         bind(accounts.processes(program), books)
         bind(accounts.processes("postgres"), books)
-        bind(accounts.processes("rabbitmq"), broker)
-        yield broker
+        yield
     finally:
         bind(accounts.processes("postgres"), every)
-        bind(accounts.processes("rabbitmq"), every)
 
 
 def bind(pids: Iterable[int], cores: AbstractSet[int]) -> None:

@@ -55,11 +55,11 @@ def measure(stage: Stage, cores: Cores, per_s: float, seconds: float, singles: i
         asyncio.run(_prepare(place.vhost.amqp_url))
         with Crew(WORKER, surroundings) as crew:
             asyncio.run(_await_consumer(place.vhost.amqp_url, crew))
-            with arranged(cores, stage.accounts, crew.pids) as left:
+            with arranged(cores, stage.accounts, crew.pids):
                 used_before = stage.accounts.cpu_s(crew.pids)
                 asked = map(str, (per_s, seconds, singles, stage.invoices))
                 done = subprocess.run(
-                    [sys.executable, "-m", "tests.benchmarks.prober", *asked, *map(str, left)],
+                    [sys.executable, "-m", "tests.benchmarks.prober", *asked],
                     env=surroundings,
                     capture_output=True,
                     text=True,

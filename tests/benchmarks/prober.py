@@ -1,7 +1,6 @@
 """Publishes payments at a steady rate and notes when each outcome arrives. In a process of its own, not to slow others.
 
-python -m tests.benchmarks.prober PER_S SECONDS SINGLES INVOICES CORE...: prints as JSON how long each took, in
-milliseconds. It runs on those cores.
+python -m tests.benchmarks.prober PER_S SECONDS SINGLES INVOICES: prints as JSON how long each took, in milliseconds.
 """
 
 import asyncio
@@ -126,5 +125,4 @@ async def main(per_s: float, seconds: float, singles: int, invoices: int) -> Non
 
 
 if __name__ == "__main__":
-    os.sched_setaffinity(0, map(int, sys.argv[5:]))
     uvloop.run(main(float(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])))

@@ -14,7 +14,7 @@ PARTS = ("program", "postgres", "rabbitmq")
 CORES: Final[Mapping[Cores, str]] = MappingProxyType(
     {
         "shared": "all on all cores",
-        "apart": "worker and Postgres on one half of them, RabbitMQ and who measures on the other",
+        "together": "worker and Postgres on one half of them",
     }
 )
 
