@@ -27,8 +27,11 @@ def arranged(cores: Cores, accounts: Accounts, program: Iterable[int]) -> Iterat
     Together, the program and Postgres, of which one mostly waits for the other, have the first half of the cores and no
     other. RabbitMQ and whoever measures run where there is room.
     """
+    if cores == "shared":
+        yield
+        return
     every = os.sched_getaffinity(0)
-    books = set(sorted(every)[: len(every) // 2]) if cores == "together" else every
+    books = set(sorted(every)[: len(every) // 2])
     try:
         bind(accounts.processes(program), books)
         bind(accounts.processes("postgres"), books)

@@ -135,15 +135,12 @@ def test_worker_and_postgres_share_cores_for_as_long_as_asked(stage: Stage) -> N
         threads = [each for pid in stage.accounts.processes(server) for each in Path(f"/proc/{pid}/task").iterdir()]
         return {frozenset(os.sched_getaffinity(int(each.name))) for each in threads}
 
-    with subprocess.Popen(["sleep", "60"]) as program:
-        try:
-            with arranged("together", stage.accounts, [program.pid]):
-                (books,) = cores_of("postgres")
-                assert os.sched_getaffinity(program.pid) == books
-                assert len(books) == len(every) // 2
-                assert cores_of("rabbitmq") == {frozenset(every)}
-        finally:
-            program.kill()
+    waits_for_input = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
+    with waits_for_input as program, arranged("together", stage.accounts, [program.pid]):
+        (books,) = cores_of("postgres")
+        assert os.sched_getaffinity(program.pid) == books
+        assert len(books) == len(every) // 2
+        assert cores_of("rabbitmq") == {frozenset(every)}
 
     assert cores_of("postgres") == {frozenset(every)}
 
