@@ -14,6 +14,9 @@ import asyncpg
 from deploy.servers import Servers
 from deploy.servers.answers import ask_management
 
+ENDED_ALREADY = {HTTPStatus.NOT_FOUND, HTTPStatus.INTERNAL_SERVER_ERROR}
+"""What RabbitMQ answers where a connection has ended, and where it ends while RabbitMQ is told to end it."""
+
 
 @dataclass(frozen=True)
 class Database:
@@ -36,7 +39,7 @@ class Vhost:
         try:
             ask_management(self.management_url, "DELETE", f"/api/connections/{quote(name, safe='')}")
         except HTTPError as error:
-            if error.code != HTTPStatus.NOT_FOUND:
+            if error.code not in ENDED_ALREADY:
                 raise
             return False
         return True
