@@ -1,6 +1,7 @@
 """What has been booked and not been published yet: whoever books writes it down, the relay works it off."""
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from itertools import islice
@@ -87,7 +88,8 @@ class _Recent:
     """Outcomes of the last seconds: what is sent twice mostly comes again soon, and is told again by them."""
 
     def __init__(self) -> None:
-        self._outcomes: dict[UUID, StoredOutcome] = {}
+        self._outcomes: OrderedDict[UUID, StoredOutcome] = OrderedDict()
+        """By event. In a plain dict the first one is looked for past all that have been taken out before it."""
         self._kept_bytes = 0
 
     def keep(self, outcome: StoredOutcome) -> StoredOutcome:
@@ -95,7 +97,7 @@ class _Recent:
         self._outcomes[outcome.event_id] = outcome
         self._kept_bytes += len(outcome.body)
         while self._kept_bytes > RECENT_BYTES_MAX:
-            oldest = self._outcomes.pop(next(iter(self._outcomes)))
+            _, oldest = self._outcomes.popitem(last=False)
             self._kept_bytes -= len(oldest.body)
         return outcome
 
