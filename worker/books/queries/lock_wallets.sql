@@ -2,9 +2,11 @@
 SELECT w.*
 FROM wallets w
 WHERE w.id = ANY (ARRAY(
-    SELECT n.id FROM unnest($1::text[], $2::text[]) AS g (company, value) JOIN wallets n ON n.company = g.company AND n.wallet_id = g.value
+    SELECT (SELECT n.id FROM wallets n WHERE n.company = g.company AND n.wallet_id = g.value)
+    FROM unnest($1::text[], $2::text[]) AS g (company, value)
     UNION ALL
-    SELECT n.id FROM unnest($3::text[], $4::text[]) AS g (company, value) JOIN wallets n ON n.company = g.company AND n.number = g.value
+    SELECT (SELECT n.id FROM wallets n WHERE n.company = g.company AND n.number = g.value)
+    FROM unnest($3::text[], $4::text[]) AS g (company, value)
     UNION ALL
     SELECT unnest($5::bigint[])
 ))

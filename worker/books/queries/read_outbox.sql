@@ -5,7 +5,7 @@ WITH measured AS (
            o.company, o.idempotency_key, o.source, o.statusid, o.body,
            sum(coalesce(octet_length(o.body), 0)) OVER (ORDER BY b.id) AS bytes
     FROM outbox b
-    LEFT JOIN outcomes o USING (event_id)
+    LEFT JOIN outcomes o ON o.event_id = ANY (ARRAY[b.event_id])
     WHERE b.id = ANY ($1::bigint[])
 )
 SELECT id, event_id, replayed, correlation_id, reply_to, traceparent, tracestate,

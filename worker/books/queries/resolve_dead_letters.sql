@@ -3,11 +3,11 @@
 WITH locked AS (
     SELECT d.id, d.state
     FROM dead_letters d
-    JOIN unnest($1::bigint[], $2::text[]) AS w (id, company) ON w.id = d.id AND w.company = d.company
-    ORDER BY d.id
+    JOIN unnest($1::bigint[], $2::text[]) AS w (id, company) ON d.id = ANY (ARRAY[w.id]) AND d.company = w.company
+    ORDER BY w.id
     FOR UPDATE OF d
 ), resolved AS (
-    UPDATE dead_letters d SET state = 'resolved' FROM locked WHERE d.id = locked.id AND locked.state = 'replayed' RETURNING d.id
+    UPDATE dead_letters d SET state = 'resolved' FROM locked WHERE d.id = ANY (ARRAY[locked.id]) AND locked.state = 'replayed' RETURNING d.id
 )
 INSERT INTO dead_letter_actions (dead_letter_id, action, actor, why)
 SELECT id, 'resolved', 'payment-worker', 'the replayed message was processed' FROM resolved

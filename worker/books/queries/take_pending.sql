@@ -6,5 +6,5 @@ WITH due AS (
 UPDATE pending d
 SET wake_at = $1::timestamptz + least(greatest(($1 - d.awaited_since) / 10, make_interval(secs => $3)), make_interval(secs => $4))
 FROM due, payments p
-WHERE d.payment_id = due.payment_id AND p.id = d.payment_id
+WHERE d.payment_id = ANY (ARRAY[due.payment_id]) AND p.id = ANY (ARRAY[due.payment_id])
 RETURNING p.company, p.idempotency_key, p.fingerprint, p.source, d.body, d.correlation_id, d.reply_to, d.traceparent, d.tracestate

@@ -10,4 +10,4 @@ FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::
     $11::text[], $12::text[], $13::date[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[])
     AS w (id, jobid, billcode, billnum, reference_number, back_office_code, external_id, account_id, account_number, account_name,
     currency, stated_state, due_date, version, capital, interest, noticefee)
-WHERE i.id = w.id
+WHERE i.id = ANY (ARRAY[w.id])

@@ -5,4 +5,4 @@ SET source = w.source, statusid = w.statusid, reason = w.reason, currency = w.cu
     event_id = w.event_id, is_cancelled = w.is_cancelled, cancels = w.cancels, details = w.details,
     updated_at = $2
 FROM unnest($1::payment_row[]) AS w
-WHERE p.id = w.id
+WHERE p.id = ANY (ARRAY[w.id])
