@@ -5,6 +5,6 @@ FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS w (company, idempotency_k
 WHERE EXISTS (
     SELECT
     FROM companies c
-    JOIN payments p ON p.company = c.company AND p.idempotency_key = w.idempotency_key
-    WHERE c.company <> w.company AND p.event_id IS NOT NULL
+    WHERE c.company <> w.company
+        AND (SELECT p.event_id FROM payments p WHERE p.company = c.company AND p.idempotency_key = w.idempotency_key) IS NOT NULL
 )

@@ -3,8 +3,8 @@
 WITH locked AS (
     SELECT d.id, d.state
     FROM dead_letters d
-    JOIN unnest($1::bigint[], $2::text[]) AS w (id, company) ON d.id = ANY (ARRAY[w.id]) AND d.company = w.company
-    ORDER BY w.id
+    JOIN unnest($1::bigint[], $2::text[]) AS w (id, company) ON d.id = ANY (ARRAY[w.id]) AND (d.company = w.company) IS TRUE
+    ORDER BY w.id -- as in hold_payments.sql
     FOR UPDATE OF d
 ), resolved AS (
     UPDATE dead_letters d SET state = 'resolved' FROM locked WHERE d.id = ANY (ARRAY[locked.id]) AND locked.state = 'replayed' RETURNING d.id
