@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import os
 import signal
 import socket
@@ -14,6 +13,7 @@ from typing import Any
 from aio_pika.abc import AbstractConnection
 
 from schemas.catalog import DEAD_LETTERS_QUEUE, INVOICES_QUEUE, REGISTRATIONS_QUEUE
+from worker import memory
 from worker.auditor import Auditor
 from worker.backlog import Backlog
 from worker.books.session import LOOKUPS, Session
@@ -30,7 +30,6 @@ from worker.limits import (
     ANSWER_TIMEOUT_S,
     BEAT_S,
     CLOSE_TIMEOUT_S,
-    COLLECTION_OBJECTS,
     RECONNECT_DELAY_MAX_S,
 )
 from worker.outage import Backoff
@@ -232,9 +231,7 @@ _SESSIONS = (*_LANES, "ahead", "relay", "pending")
 
 def run(settings: Settings) -> None:
     """Run a worker in this process until SIGTERM or SIGINT."""
-    # What is loaded stays, and payments leave no cycles behind: to look for some often takes a tenth of the time.
-    gc.freeze()
-    gc.set_threshold(COLLECTION_OBJECTS)
+    memory.tune()
     import uvloop  # noqa: PLC0415 (only a worker needs it, and commands start faster without)
 
     uvloop.run(_run_until_signalled(settings))

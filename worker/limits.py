@@ -26,6 +26,10 @@ PUBLISH_WINDOW_BYTES_MAX = 1024 * 1024
 """Published and not yet confirmed: so much may stand in the buffers of the socket. One message may be longer."""
 COLLECTION_OBJECTS = 50_000
 """Made and not freed before Python looks for cycles: some 10 MiB, where its own 700 are not even those of one batch."""
+FREE_BYTES_MAX = 16 * 1024 * 1024
+"""Free at the end of the heap before it goes back to the system: what several batches take."""
+MAPPED_BYTES_MIN = 4 * 1024 * 1024
+"""A piece that long is mapped by itself, and goes back at once. What a batch writes to a server is seldom longer."""
 OUTBOX_BACKLOG_ROWS_MAX = 20_000
 """Outcomes that may wait for the relay before the worker stops booking more."""
 
