@@ -193,7 +193,9 @@ class Books:
 
     def settle(self, *requests: Request, now: datetime = NOW) -> list[Settlement]:
         self._look_up()
-        return settle(requests, self.view, self.policies, Moment(now), lambda: next(self._event_ids))
+        event_ids = self._event_ids
+        settlements, self.view = settle(requests, self.view, self.policies, Moment(now), lambda: next(event_ids))
+        return settlements
 
     def settle_one(self, request: Request, now: datetime = NOW) -> Settled:
         (settlement,) = self.settle(request, now=now)

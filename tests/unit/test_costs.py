@@ -31,7 +31,7 @@ def read() -> list[Request]:
 
 
 def settle_all(requests: list[Request], view: View) -> list[Settlement]:
-    return settle(requests, view, {POLICY.company: POLICY}, NOW, uuid7)
+    return settle(requests, view, {POLICY.company: POLICY}, NOW, uuid7)[0]
 
 
 def view_of(requests: list[Request]) -> View:

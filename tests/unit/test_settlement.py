@@ -1,21 +1,26 @@
+import copy
+import json
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from schemas.limits import OUTCOME_BYTES_MAX
 from schemas.outcome import Status
-from schemas.registration import Identifier, Registration
+from schemas.registration import Identifier, Registration, WalletName
 from tests.builders import (
     BILLCODE,
     BILLNUM,
     NOW,
     TODAY,
     Books,
+    a_cancel,
     a_line,
     a_policy,
     a_registration,
     a_request,
+    a_wallet,
     an_invalid_request,
     an_invoice,
     reasons,
@@ -172,6 +177,30 @@ def test_a_refused_payment_leaves_the_invoice_to_the_next() -> None:
     books = Books(an_invoice(), policies=[a_policy(overpayment=Overpayment.REJECT)])
     too_much = a_request(a_registration(a_line(71001)), key="1")
     assert reasons(books.settle(too_much, a_request(key="2"))) == [Reason.OVERPAYMENT, Reason.BOOKED]
+
+
+@pytest.mark.parametrize("cut", [1, 2, 4])
+def test_a_payment_that_is_too_large_to_be_told_leaves_the_invoice_to_the_next(cut: int) -> None:
+    books = Books(an_invoice())
+    too_large = a_registration(a_line(references={"note": "x" * OUTCOME_BYTES_MAX}))
+    requests = [a_request(too_large, key="1"), a_request(key="2"), a_request(too_large, key="3"), a_request(key="2")]
+    told = [each for start in range(0, 4, cut) for each in books.settle(*requests[start : start + cut])]
+    assert reasons(told) == [Reason.OUTCOME_TOO_LARGE, Reason.BOOKED, Reason.INVOICE_CLOSED, "replayed"]
+    assert [json.loads(each.body)["lines"] != [] for each in told if isinstance(each, Settled)] == [False, True, False]
+    assert books.open() == NOTHING
+
+
+def test_the_view_that_a_batch_is_settled_against_stays_as_it_was() -> None:
+    books = Books(an_invoice(200000), wallets=[a_wallet()])
+    drawn = a_registration(wallet=WalletName("number", "W1"))
+    requests = [a_request(key="1"), a_request(drawn, key="2"), a_cancel("1", "undo 1")]
+    view = books.view
+    view.held.update((request.identity, Held(number)) for number, request in enumerate(requests))
+    before = copy.deepcopy(view)
+    assert reasons(books.settle(*requests)) == [Reason.BOOKED, Reason.BOOKED, Reason.CANCELLED]
+    assert view == before
+    for name in ("held", "invoices", "twins", "wallets", "bookings"):
+        assert getattr(books.view, name) != getattr(before, name), name
 
 
 @pytest.mark.parametrize(
@@ -359,7 +388,7 @@ def test_the_day_is_that_of_the_time_zone() -> None:
     books = Books(an_invoice(200000))
 
     def settled(moment: Moment, key: str) -> Settled:
-        (item,) = settle([a_request(key=key)], books.view, books.policies, moment, lambda: UUID(int=1))
+        (item,), _ = settle([a_request(key=key)], books.view, books.policies, moment, lambda: UUID(int=1))
         assert isinstance(item, Settled)
         return item
 

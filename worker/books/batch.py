@@ -6,7 +6,7 @@ from functools import cached_property
 
 from worker.domain.policy import Policy
 from worker.domain.settlement import Settled, Settlement
-from worker.domain.view import Held, Moment, PaymentName, View
+from worker.domain.view import Held, Moment, PaymentName
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Batch:
 
     settlements: Sequence[Settlement]
     held_before: Mapping[PaymentName, Held]
-    view: View
+    held_after: Mapping[PaymentName, Held]
     policies: Mapping[str, Policy]
     moment: Moment
 
@@ -36,7 +36,7 @@ class Batch:
     @cached_property
     def newly_cancelled(self) -> list[PaymentName]:
         """The payments that will be booked no more, or are booked no more, since this batch."""
-        held = self.view.held
+        held = self.held_after
         return [name for name in held if held[name].is_cancelled and not self.held_before[name].is_cancelled]
 
     @cached_property

@@ -55,11 +55,10 @@ async def settle_batch(
         view = await read_view(connection, requests, policies)
         if turn is not None:
             turn.note_locked()
-        held_before = dict(view.held)
-        settlements = settle(requests, view, policies, moment, uuid7)
+        settlements, after = settle(requests, view, policies, moment, uuid7)
         outbox: Written = {}
         if settlements:
-            batch = Batch(settlements, held_before, view, policies, moment)
+            batch = Batch(settlements, view.held, after.held, policies, moment)
             outbox = await _write(connection, batch, relay)
         if turn is not None:
             await turn.may_commit()
@@ -143,6 +142,6 @@ async def _write_pending(connection: Connection, batch: Batch) -> None:
     ]
     if undone:
         await connection.executemany(query("upsert_pending"), undone)
-    cancelled = [held for name in batch.newly_cancelled if (held := batch.view.held[name]).status is Status.UNDONE]
+    cancelled = [held for name in batch.newly_cancelled if (held := batch.held_after[name]).status is Status.UNDONE]
     if cancelled:
         await connection.execute(query("wake_cancelled"), [held.payment_id for held in cancelled], batch.moment.now)

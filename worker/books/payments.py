@@ -93,7 +93,7 @@ def _row(item: Settled, batch: Batch) -> Row:
         settled_by=terms.settled_by or "money",
         wallet=verdict.wallet_id,
         event_id=item.event_id,
-        is_cancelled=batch.view.held[request.identity].is_cancelled,
+        is_cancelled=batch.held_after[request.identity].is_cancelled,
         cancels=verdict.cancels.payment_id if verdict.is_cancellation and verdict.cancels is not None else None,
         details=document(details) if details else None,
     )

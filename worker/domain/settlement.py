@@ -1,7 +1,7 @@
 """A batch of requests, one after the other, against what the books hold: the same result however a batch is cut."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from functools import partial
 from uuid import UUID
@@ -37,7 +37,8 @@ class Settled(Value, frozen=True):
     terms: Terms
     payment_id: int
     event_id: UUID
-    body: bytes
+    body: bytes = b""
+    """The event; empty as long as it is judged and not told."""
     changes_payment: bool = True
     """False where the event leaves the payment held under the key as it is."""
     awaited_since: datetime | None = None
@@ -59,17 +60,42 @@ Settlement = Settled | Replayed
 
 
 def settle(
+    requests: Sequence[Request],
+    view: View,
+    policies: Mapping[str, Policy],
+    moment: Moment,
+    new_event_id: Callable[[], UUID],
+) -> tuple[list[Settlement], View]:
+    """Return what each request comes to, in order, and what the books say after them.
+
+    A reconsidered one that is still undone, or no longer what its key waits for, comes to nothing. Each request sees
+    what the ones before it booked.
+    """
+    tell = partial(_told, moment=moment)
+    # All are judged before any is told: by turns it takes a third longer, since neither finds its code in the caches.
+    after = view.copy()
+    judged = _settle_in_turn(requests, after, policies, moment, new_event_id)
+    told = [tell(each) if isinstance(each, Settled) else each for each in judged]
+    if any(map(_is_too_large, told)):
+        # It is not booked after all, as those after it have to see.
+        after = view.copy()
+        told = _settle_in_turn(requests, after, policies, moment, new_event_id, tell)
+    return told, after
+
+
+def _is_too_large(settlement: Settlement) -> bool:
+    return isinstance(settlement, Settled) and settlement.verdict.reason is Reason.OUTCOME_TOO_LARGE
+
+
+def _settle_in_turn(
     requests: Iterable[Request],
     view: View,
     policies: Mapping[str, Policy],
     moment: Moment,
     new_event_id: Callable[[], UUID],
+    tell: Callable[[Settled], Settled] | None = None,
 ) -> list[Settlement]:
-    """Return what each request comes to, in order.
-
-    A reconsidered one that is still undone, or no longer what its key waits for, comes to nothing. Changes the view:
-    each request sees what the ones before it booked.
-    """
+    """Return what each request comes to, and keep the view current. tell: has each told before the next is judged."""
     settlements: list[Settlement] = []
     for request in requests:
         held = view.held[request.identity]
@@ -83,6 +109,8 @@ def settle(
         if verdict.status is Status.UNDONE and request.reconsidered:
             continue
         settled = _settled(request, verdict, held, view, policy, moment, new_event_id())
+        if tell is not None:
+            settled = tell(settled)
         settlements.append(settled)
         if settled.changes_payment:
             _remember(settled, view)
@@ -118,14 +146,7 @@ def _settled(
     request: Request, verdict: Verdict, held: Held, view: View, policy: Policy, moment: Moment, event_id: UUID
 ) -> Settled:
     terms = _terms(request, verdict, view, policy, moment)
-    tell = partial(compose, request, event_id=event_id, occurred_at=moment.now, payment_id=held.payment_id)
-    body = tell(verdict, terms)
-    if len(body) > OUTCOME_BYTES_MAX:
-        if verdict.is_booked:
-            text = "The outcome would be too large: split the payment, or shorten the names of its invoices"
-            verdict = verdict.refused(Status.FAIL, Reason.OUTCOME_TOO_LARGE, text)
-        body = tell(verdict, terms, tells_lines=False)
-    settled = Settled(request, verdict, terms, held.payment_id, event_id, body, changes_payment=not held.is_used_up)
+    settled = Settled(request, verdict, terms, held.payment_id, event_id, changes_payment=not held.is_used_up)
     registration = request.registration
     if verdict.status is not Status.UNDONE or registration is None:
         return settled
@@ -137,6 +158,19 @@ def _settled(
         wake_at = min(moment.now + RECHECK_AFTER, awaited_since + timedelta(seconds=policy.await_invoice_s))
     awaits = tuple(identifier for line in registration.lines for identifier in line.identifiers)
     return replace(settled, awaited_since=awaited_since, wake_at=wake_at, awaits=awaits)
+
+
+def _told(settled: Settled, moment: Moment) -> Settled:
+    """Return it with its event, of the verdict on a payment that cannot be told of where that would be too large."""
+    request, verdict, terms = settled.request, settled.verdict, settled.terms
+    tell = partial(compose, request, event_id=settled.event_id, occurred_at=moment.now, payment_id=settled.payment_id)
+    body = tell(verdict, terms)
+    if len(body) > OUTCOME_BYTES_MAX:
+        if verdict.is_booked:
+            text = "The outcome would be too large: split the payment, or shorten the names of its invoices"
+            verdict = verdict.refused(Status.FAIL, Reason.OUTCOME_TOO_LARGE, text)
+        body = tell(verdict, terms, tells_lines=False)
+    return replace(settled, verdict=verdict, body=body)
 
 
 def _terms(request: Request, verdict: Verdict, view: View, policy: Policy, moment: Moment) -> Terms:

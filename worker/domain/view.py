@@ -1,5 +1,6 @@
 """What the books say to a batch, and what of it changes while the batch is settled."""
 
+import dataclasses
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -61,7 +62,7 @@ class Held(Value, frozen=True):
 
 @dataclass(slots=True)
 class View:
-    """Read and locked in the batch's transaction; kept current while the batch is settled."""
+    """Read and locked in the batch's transaction; a copy of it is kept current while the batch is settled."""
 
     held: dict[PaymentName, Held]
     invoices: dict[int, Invoice]
@@ -75,6 +76,17 @@ class View:
     """The booked payments that a cancellation of the batch names."""
     foreign_payments: frozenset[PaymentName] = frozenset()
     """Names of cancellations' payments whose key another company holds."""
+
+    def copy(self) -> "View":
+        """Return a view that can change while this one stays as it is."""
+        return dataclasses.replace(
+            self,
+            held=self.held.copy(),
+            invoices=self.invoices.copy(),
+            twins=self.twins.copy(),
+            wallets=self.wallets.copy(),
+            bookings=self.bookings.copy(),
+        )
 
     def shelf(self, request: Request) -> Shelf:
         """Return what the request's company has under the request's identifiers."""
