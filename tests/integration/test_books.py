@@ -16,9 +16,11 @@ from schemas.codec import parse
 from schemas.invoice import InvoicePut
 from schemas.orders import AllocationOrder
 from schemas.registration import Identifier
+from tests.builders import a_message
 from tests.places import Database, database_url, new_database
 from tests.site import eventually
 from worker.books.companies import put_policy, read_policies
+from worker.books.ledger import settle_batch
 from worker.books.lookup import lock_invoices
 from worker.books.migrate import migrate, migrations
 from worker.books.session import Connection, Session
@@ -26,6 +28,8 @@ from worker.books.sql import query
 from worker.books.statements import put_invoices
 from worker.domain.errors import ContendedError, PermanentError, RefusedError, UnavailableError
 from worker.domain.policy import DuplicateCheck, IdentifierRule, Overpayment, Policy, Treatment
+from worker.domain.request import read_request
+from worker.domain.view import Moment
 
 ACME = Policy(company="acme", currency="EUR")
 OTHER = Policy(company="other", currency="JPY")
@@ -166,6 +170,14 @@ async def test_batches_that_name_the_same_invoices_in_any_order_do_not_deadlock(
 
     for round_ in range(10):
         await asyncio.gather(*(put_all(10 * round_ + worker * 2) for worker in range(1, 4)))
+
+
+async def test_batches_write_their_keys_in_one_order_so_that_they_do_not_deadlock(session: Session) -> None:
+    requests = [read_request(a_message(message_id=key), ACME, NOW.date()) for key in ("k3", "k10", "k2", "K1")]
+    await settle_batch(session, requests, {ACME.company: ACME}, Moment(NOW))
+    async with session.connection() as connection:
+        written = await connection.fetch("SELECT idempotency_key FROM payments ORDER BY ctid")
+    assert [row["idempotency_key"] for row in written] == ["K1", "k10", "k2", "k3"]
 
 
 @pytest.mark.parametrize("setting", ["seqscan", "hashjoin", "nestloop", "mergejoin", "indexscan", "hashagg"])

@@ -1,6 +1,7 @@
 """The payments' rows, which are the inbox too: written once with their verdict, or again while they are not booked."""
 
 from datetime import date
+from operator import attrgetter
 from typing import NamedTuple
 from uuid import UUID
 
@@ -41,9 +42,12 @@ class Row(NamedTuple):
 
 
 def new_payments(batch: Batch) -> list[Row]:
-    """Return the payments of a batch that the books do not hold, and those that its cancellations came before."""
+    """Return the payments of a batch that the books do not hold, and those that its cancellations came before.
+
+    They are in one order for all workers: of two that write the same keys, one waits for the other.
+    """
     new = [_row(item, batch) for name, item in batch.final.items() if name not in batch.judged_anew]
-    return new + _awaited_rows(batch)
+    return sorted(new + _awaited_rows(batch), key=attrgetter("company", "idempotency_key"))
 
 
 async def hold_payments(connection: Connection, batch: Batch) -> None:

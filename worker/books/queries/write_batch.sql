@@ -1,5 +1,5 @@
 -- All that a batch writes for the first time, in one statement: each of several would cost a round trip.
--- $1 the time, $2 payments, $3 allocations, $4 outcomes, $5 what is to be published, $6 by which relay.
+-- $1 the time, $2 payments, in the order of their keys, $3 allocations, $4 outcomes, $5 what is to be published, $6 by which relay.
 -- Returns the ids of the rows of the outbox, and with each how many payments were new: a key that another worker has taken in the
 -- meantime inserts nothing, and the caller undoes the batch.
 --
@@ -9,7 +9,6 @@ WITH paid AS (
         surcharge, paydate, payment_type, settled_by, wallet, event_id, is_cancelled, cancels, details, created_at, updated_at)
     SELECT w.*, $1, $1
     FROM unnest((SELECT $2::payment_row[])) AS w
-    ORDER BY w.company, w.idempotency_key
     ON CONFLICT DO NOTHING
     RETURNING 1
 ), booked AS (
