@@ -10,7 +10,7 @@ from schemas.limits import AMOUNT_MINOR_MAX
 from schemas.registration import Line, Registration, SettledBy
 from schemas.value import Value
 from worker.domain.allocation import NOTHING, Components, allocate
-from worker.domain.distribution import distribute, payable
+from worker.domain.distribution import distribute
 from worker.domain.invoice import Invoice
 from worker.domain.policy import Policy
 from worker.domain.verdict import LineVerdict, Twin, Verdict
@@ -71,7 +71,8 @@ def book(registration: Registration, invoices: Sequence[Invoice], policy: Policy
     for line, found, amount in zip(registration.lines, invoices, amounts, strict=True):
         invoice = current[found.id]
         before = invoice.open
-        allocation = allocate(min(amount, payable(invoice)), before, order)
+        # One that its owner has closed takes nothing, whatever is open on it.
+        allocation = allocate(amount if invoice.state != "CLOSED" else 0, before, order)
         lines.append(LineVerdict(line=line, invoice=invoice, amount_minor=amount, before=before, allocation=allocation))
         if len(invoices) > 1:
             current[found.id] = invoice.booked(allocation)

@@ -172,11 +172,12 @@ def _refuse_booking(
 
 def _is_closed(registration: Registration, lines: Sequence[LineVerdict]) -> bool:
     """Say whether an invoice was closed before the payment. Of those that share a total, one that is open is enough."""
-    first_lines = {line.invoice.id: line.invoice for line in reversed(lines) if line.invoice is not None}
+    was_closed: dict[int, bool] = {}
     shared: list[bool] = []
     named: list[bool] = []
     for line in lines:
         if line.invoice is not None:
             is_shared = registration.total_minor is not None and line.line.amount_minor is None
-            (shared if is_shared else named).append(first_lines[line.invoice.id].state == "CLOSED")
+            is_closed = was_closed.setdefault(line.invoice.id, line.invoice.state == "CLOSED")
+            (shared if is_shared else named).append(is_closed)
     return any(named) or (bool(shared) and all(shared))

@@ -18,7 +18,10 @@ def distribute(registration: Registration, invoices: Sequence[Invoice], distribu
     invoice, except that what is left over when nothing is open any more stays with the last of them.
     The result depends on the message and on what is open, and on no order in which invoices were read.
     """
-    open_amounts = {invoice.id: payable(invoice) for invoice in invoices}
+    named = [line.amount_minor for line in registration.lines if line.amount_minor is not None]
+    if len(named) == len(registration.lines):
+        return named
+    open_amounts = {invoice.id: _payable(invoice) for invoice in invoices}
     amounts: list[int | None] = []
     for line, invoice in zip(registration.lines, invoices, strict=True):
         amount = line.amount_minor
@@ -35,7 +38,7 @@ def distribute(registration: Registration, invoices: Sequence[Invoice], distribu
     return [amount or 0 for amount in amounts]
 
 
-def payable(invoice: Invoice) -> int:
+def _payable(invoice: Invoice) -> int:
     """Return what a payment can pay of the invoice: nothing on one that its owner has closed."""
     return 0 if invoice.state == "CLOSED" else invoice.open.total
 
