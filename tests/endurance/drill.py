@@ -54,7 +54,7 @@ class Drill:
 
     async def run(self) -> Figures:
         """Run it, and return the figures with whatever is not as it must be."""
-        figures = Figures(command=self._options.command, machine=machine())
+        figures = Figures(command=self._options.command, machine=machine(), versions=own_versions())
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(self.ledger.memory.close)
             stack.push_async_callback(self.fleet.close)
@@ -145,7 +145,7 @@ class Drill:
             figures.database_mib = round(
                 await connection.fetchval("SELECT pg_database_size(current_database())") / 2**20, 1
             )
-            figures.versions = own_versions() | {"PostgreSQL": await connection.fetchval("SHOW server_version")}
+            figures.versions["PostgreSQL"] = await connection.fetchval("SHOW server_version")
             figures.versions["RabbitMQ"] = await asyncio.to_thread(self._broker_version)
             if self.violations:
                 await self._save(connection)
