@@ -71,8 +71,7 @@ def book(registration: Registration, invoices: Sequence[Invoice], policy: Policy
     for line, found, amount in zip(registration.lines, invoices, amounts, strict=True):
         invoice = current[found.id]
         before = invoice.open
-        # One that its owner has closed takes nothing, whatever is open on it.
-        allocation = allocate(amount if invoice.state != "CLOSED" else 0, before, order)
+        allocation = allocate(amount, invoice.payable, order)
         lines.append(LineVerdict(line=line, invoice=invoice, amount_minor=amount, before=before, allocation=allocation))
         if len(invoices) > 1:
             current[found.id] = invoice.booked(allocation)

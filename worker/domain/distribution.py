@@ -21,7 +21,7 @@ def distribute(registration: Registration, invoices: Sequence[Invoice], distribu
     named = [line.amount_minor for line in registration.lines if line.amount_minor is not None]
     if len(named) == len(registration.lines):
         return named
-    open_amounts = {invoice.id: _payable(invoice) for invoice in invoices}
+    open_amounts = {invoice.id: invoice.payable.total for invoice in invoices}
     amounts: list[int | None] = []
     for line, invoice in zip(registration.lines, invoices, strict=True):
         amount = line.amount_minor
@@ -36,11 +36,6 @@ def distribute(registration: Registration, invoices: Sequence[Invoice], distribu
         for index, share in zip(sharers, _share(rest, sharing, open_amounts, distribution), strict=True):
             amounts[index] = share
     return [amount or 0 for amount in amounts]
-
-
-def _payable(invoice: Invoice) -> int:
-    """Return what a payment can pay of the invoice: nothing on one that its owner has closed."""
-    return 0 if invoice.state == "CLOSED" else invoice.open.total
 
 
 def _share(

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from schemas.invoice import InvoiceState
 from schemas.registration import AccountName, Identifier, IdentifierKind
 from schemas.value import Value
-from worker.domain.allocation import Components
+from worker.domain.allocation import NOTHING, Components
 
 
 class Invoice(Value, frozen=True, kw_only=True):
@@ -38,6 +38,11 @@ class Invoice(Value, frozen=True, kw_only=True):
         if self.stated_state == "OPEN" and self.allocated == self.stated:
             return "CLOSED"
         return self.stated_state
+
+    @property
+    def payable(self) -> Components:
+        """What a payment can pay: nothing of an invoice that its owner has closed, else what is open."""
+        return NOTHING if self.state == "CLOSED" else self.open
 
     def has(self, identifier: Identifier) -> bool:
         """Say whether the identifier names this invoice."""
