@@ -22,6 +22,7 @@ from worker.settings import Settings
 
 DEADLINE_S = 60.0
 """How long a test waits for an event before it fails. Far more than a healthy run takes."""
+LOOK_S = 0.02
 
 ROPO = {"amount": "710.00", "billcode": "1234567", "paydate": "2017-10-10"}
 """A Ropo payment of the invoice that `Site.invoice()` puts."""
@@ -159,11 +160,13 @@ async def is_waiting(app: App) -> bool:
     return app.waiting_for() == ["a server that is away"]
 
 
-async def eventually(check: Callable[[], Awaitable[bool]]) -> None:
-    """Wait until the check holds: for states of a server that announces nothing."""
-    async with asyncio.timeout(DEADLINE_S):
+async def eventually(
+    check: Callable[[], Awaitable[bool]], *, within_s: float = DEADLINE_S, every_s: float = LOOK_S
+) -> None:
+    """Wait until the check holds: for states of a server that announces nothing. Raises TimeoutError."""
+    async with asyncio.timeout(within_s):
         while not await check():  # noqa: ASYNC110 (the one place that asks again and again)
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(every_s)
 
 
 @asynccontextmanager

@@ -5,12 +5,9 @@ import json
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
-
-from aio_pika.abc import AbstractConnection
 
 from schemas.catalog import REGISTRATIONS_QUEUE
 from tests.benchmarks.accounting import cpu_us_each
@@ -20,11 +17,11 @@ from tests.benchmarks.crew import Crew, environment
 from tests.benchmarks.ledger import open_ledger
 from tests.benchmarks.stage import Stage
 from tests.benchmarks.trial import TrialError
+from tests.site import eventually
 from worker.broker.connection import connect
 from worker.broker.topology import declare
 
 READY_S = 60.0
-POLL_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -99,18 +96,17 @@ async def _prepare(amqp_url: str) -> None:
 async def _await_consumer(amqp_url: str, crew: Crew) -> None:
     """Wait until the worker takes payments."""
     connection = await connect(amqp_url, "benchmark")
-    until = time.monotonic() + READY_S
+    channel = await connection.channel()
+
+    async def takes_payments() -> bool:
+        if crew.has_ended:
+            raise TimeoutError
+        queue = await channel.declare_queue(REGISTRATIONS_QUEUE, passive=True)
+        return bool(queue.declaration_result.consumer_count)
+
     try:
-        while not await _consumers(connection):
-            if crew.has_ended or time.monotonic() > until:
-                raise TrialError(f"the worker takes no payments; what it said last:\n{crew.log_tail()}")
-            await asyncio.sleep(POLL_S)
+        await eventually(takes_payments, within_s=READY_S)
+    except TimeoutError:
+        raise TrialError(f"the worker takes no payments; what it said last:\n{crew.log_tail()}") from None
     finally:
         await connection.close()
-
-
-async def _consumers(connection: AbstractConnection) -> int:
-    channel = await connection.channel()
-    queue = await channel.declare_queue(REGISTRATIONS_QUEUE, passive=True)
-    await channel.close()
-    return queue.declaration_result.consumer_count or 0

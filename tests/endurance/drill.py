@@ -26,6 +26,7 @@ from tests.endurance.oracle import Oracle
 from tests.endurance.traffic import CANCELLATIONS, Action, Traffic
 from tests.endurance.upstream import Upstream
 from tests.endurance.world import World
+from tests.site import eventually
 
 LOOK_S = 1.0
 TELL_S = 10.0
@@ -80,11 +81,13 @@ class Drill:
         async with self._background(self.upstream.run(url)) as publishing, self._background(self.chaos.run()) as blows:
             told = self._began
             while self.ledger.answered < self.ledger.owed or not publishing.done() or not blows.done():
-                for task in (listening, publishing, blows):
+                tasks = (listening, publishing, blows)
+                for task in tasks:
                     if task.done():
                         task.result()
+                under_way = [task for task in tasks if not task.done()]
+                await asyncio.wait(under_way, timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED)
                 await self.fleet.look() if self.chaos.under_way is None else None
-                await asyncio.sleep(LOOK_S)
                 if time.monotonic() - told >= TELL_S:
                     told = time.monotonic()
                     say(self.progress())
@@ -114,12 +117,17 @@ class Drill:
         self.violations += self.fleet.deserted
 
     async def _await_rest(self, otherwise: str, patience_s: float) -> None:
-        deadline = time.monotonic() + patience_s
-        while unrest := await self._unrest():
-            if time.monotonic() > deadline:
-                self.violations.append(f"{otherwise}: {unrest}")
-                return
-            await asyncio.sleep(LOOK_S / 2)
+        unrest = "the servers do not answer in time"
+
+        async def is_at_rest() -> bool:
+            nonlocal unrest
+            unrest = await self._unrest()
+            return not unrest
+
+        try:
+            await eventually(is_at_rest, within_s=patience_s, every_s=LOOK_S / 2)
+        except TimeoutError:
+            self.violations.append(f"{otherwise}: {unrest}")
 
     async def _unrest(self) -> str:
         """Return what is still on the way; nothing when all is at rest."""

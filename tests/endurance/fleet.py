@@ -11,10 +11,10 @@ from pathlib import Path
 from random import Random
 
 from deploy.servers.janitor import Janitor
+from tests.site import eventually
 
 PROGRAM = (sys.executable, "-c", "from worker.cli import main; main(prog_name='payment-worker')")
 END_S = 60.0
-START_PAUSE_S = 0.1
 LOGGED = re.compile(r'"event": "([^"]*)", "level": "(?:error|critical)"|^(Traceback)', re.MULTILINE)
 
 
@@ -78,9 +78,7 @@ class Fleet:
 
     async def end(self) -> None:
         """End all in order, as SIGTERM does, and note who does not. Raises TimeoutError where one never began."""
-        async with asyncio.timeout(END_S):
-            while not all(map(self._is_working, self._workers)):  # noqa: ASYNC110 (a log announces nothing)
-                await asyncio.sleep(START_PAUSE_S)
+        await eventually(self._are_working, within_s=END_S)
         self._look()
         for worker in list(self._workers):
             worker.process.terminate()
@@ -101,9 +99,10 @@ class Fleet:
                 self.deserted.append(f"{worker.name} ended by itself with status {worker.process.returncode}")
                 self._drop(worker)
 
-    def _is_working(self, worker: Worker) -> bool:
-        """Say whether it has come so far as to take messages, or has ended."""
-        return not worker.is_running or b"taking messages" in self._log(worker.name).read_bytes()
+    async def _are_working(self) -> bool:
+        """Say whether each has come so far as to take messages, or has ended."""
+        logs = (self._log(worker.name) for worker in self._workers if worker.is_running)
+        return all(b"taking messages" in log.read_bytes() for log in logs)
 
     def _log(self, name: str) -> Path:
         return self._folder / f"{name}.log"
