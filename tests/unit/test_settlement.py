@@ -63,7 +63,7 @@ def test_another_content_under_a_booked_key_is_a_conflict_that_names_the_payment
     conflict = books.settle_one(a_request(a_registration(a_line(71001))))
     assert (conflict.verdict.status, conflict.verdict.reason) == (Status.FAIL, Reason.IDEMPOTENCY_CONFLICT)
     assert (
-        conflict.verdict.text == f"The key belongs to payment {booked.payment_id}, which is booked with other content"
+        conflict.verdict.text == f"The key belongs to payment {booked.payment_id}, which was booked with other content"
     )
     assert conflict.payment_id == booked.payment_id
     assert conflict.event_id != booked.event_id
@@ -188,6 +188,16 @@ def test_a_payment_that_is_too_large_to_be_told_leaves_the_invoice_to_the_next(c
     assert reasons(told) == [Reason.OUTCOME_TOO_LARGE, Reason.BOOKED, Reason.INVOICE_CLOSED, "replayed"]
     assert [json.loads(each.body)["lines"] != [] for each in told if isinstance(each, Settled)] == [False, True, False]
     assert books.open() == NOTHING
+
+
+def test_a_payment_that_is_too_large_to_be_told_tells_its_invoice_as_it_was() -> None:
+    books = Books(an_invoice())
+    closing = a_line(71000, references={"note": "x" * OUTCOME_BYTES_MAX})
+    refused = books.settle_one(a_request(a_registration(closing, a_line(100))))
+    assert refused.verdict.reason is Reason.OUTCOME_TOO_LARGE
+    told = json.loads(refused.body)
+    assert (told["capitalbefore"], told["capitalafter"], told["invoicestate"]) == ("710.00", "710.00", "OPEN")
+    assert [line.before for line in refused.verdict.lines] == [Components(71000)] * 2
 
 
 def test_the_view_that_a_batch_is_settled_against_stays_as_it_was() -> None:

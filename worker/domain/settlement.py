@@ -119,7 +119,7 @@ def _settle_in_turn(
 
 def _judge(request: Request, held: Held, view: View, policy: Policy, moment: Moment) -> Verdict:
     conflict = Status.FAIL, Reason.IDEMPOTENCY_CONFLICT
-    conflict_text = f"The key belongs to payment {held.payment_id}, which is booked with other content"
+    conflict_text = f"The key belongs to payment {held.payment_id}, which was booked with other content"
     if request.cancellation is not None:
         return Verdict(*conflict, conflict_text) if held.is_used_up else cancel(request.cancellation, view, policy)
     registration = request.registration

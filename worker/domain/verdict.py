@@ -115,9 +115,15 @@ class Verdict(Value, frozen=True):
     cancels: CancelledPayment | None = None
 
     def refused(self, status: Status, reason: Reason, text: str) -> "Verdict":
-        """Return the verdict on a payment that would have been booked, but for this."""
-        lines = tuple(replace(line, allocation=NOTHING, written_off=NOTHING) for line in self.lines)
-        return Verdict(status, reason, text, lines)
+        """Return the verdict on a payment that would have been booked, but for this: its invoices are as before it."""
+        first_lines = {line.invoice.id: line for line in reversed(self.lines) if line.invoice is not None}
+        lines = []
+        for line in self.lines:
+            first = first_lines[line.invoice.id] if line.invoice is not None else line
+            lines.append(
+                replace(line, invoice=first.invoice, before=first.before, allocation=NOTHING, written_off=NOTHING)
+            )
+        return Verdict(status, reason, text, tuple(lines))
 
     @property
     def is_booked(self) -> bool:
