@@ -1,5 +1,6 @@
 """A policy that changes while the worker runs: it keeps what it has read, and still goes by what holds now."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 
@@ -89,6 +90,21 @@ async def test_a_new_connection_keeps_nothing_of_the_one_before(session: Session
     await session.close()
     async with session.connection() as connection:
         assert (await kept.read(connection, {"acme"}))["acme"].currency == "SEK"
+
+
+async def test_what_is_forgotten_while_more_is_read_does_not_become_unknown(session: Session) -> None:
+    kept = KeptPolicies()
+
+    async def forget() -> None:
+        kept.forget()
+
+    async with session.connection() as connection:
+        await put_policy(connection, Policy(company="other", currency="EUR"))
+        await kept.read(connection, {"acme"})
+        read, _ = await asyncio.gather(kept.read(connection, {"acme", "other"}), forget())
+        await put_policy(connection, Policy(company="acme", currency="SEK"))
+        assert (await kept.read(connection, {"acme"}))["acme"].currency == "SEK"
+    assert read.keys() == {"acme", "other"}
 
 
 async def test_so_many_companies_are_kept_and_no_more(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:

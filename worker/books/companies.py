@@ -23,11 +23,11 @@ class KeptPolicies:
         """Return the policies of the companies that exist. Asks for those that are not kept."""
         if connection is not self._read_on or len(self._kept) > KEPT_COMPANIES_MAX:
             self.forget()
-        if unknown := companies - self._kept.keys():
-            read = await read_policies(connection, unknown)
-            self._kept |= read
+        kept = self._kept  # forget() meanwhile must not make companies unknown
+        if unknown := companies - kept.keys():
+            kept |= await read_policies(connection, unknown)
         self._read_on = connection
-        return {company: self._kept[company] for company in companies if company in self._kept}
+        return {company: kept[company] for company in companies if company in kept}
 
     def forget(self) -> None:
         """Have all read anew."""
