@@ -1,8 +1,8 @@
 """The way of a message, from the delivery to the acknowledgement, for each of the three queues.
 
-RabbitMQ ── Lane.take ──▶ Registrations.process ─▶ read_request ─▶ settle_batch ─▶ COMMIT ─▶ Lane.acknowledge
-                                 │  what cannot be read                 └─ outbox ─▶ Relay
-                                 └─▶ dead_letter (published, confirmed) ───────────────▶ Lane.acknowledge
+RabbitMQ ── Intake.take ─▶ Registrations.process ─▶ read_request ─▶ settle_batch ─▶ COMMIT ─▶ Intake.acknowledge
+                                   │  what cannot be read                              └─ outbox ─▶ Relay
+                                   └─▶ dead_letter (published, confirmed) ──────────────────▶ Intake.acknowledge
 """
 
 from collections import Counter

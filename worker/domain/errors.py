@@ -5,7 +5,8 @@
     │   └── RefusedError     it cannot be processed; carries the dead letter's reason
     ├── TransientError       the same message may succeed in a moment
     │   └── ContendedError   another worker was at the same rows; trying again at once will do
-    │       └── LockTimeoutError   another session kept the rows locked; trying again at once may do
+    │       ├── LockTimeoutError   another session kept the rows locked; trying again at once may do
+    │       └── PolicyChangedError a company's policy has changed meanwhile; trying again goes by the new one
     ├── DeadlineError        the worker was stopped and had not finished in time; what was in hand will come again
     └── UnavailableError     a server is away: no message's fault, and none is charged an attempt
         ├── LinkLostError    the connection to RabbitMQ ended; what is unacknowledged will come again
