@@ -13,8 +13,8 @@ PREFETCH_MESSAGES_MAX = 2_000
 """What a quorum queue allows."""
 RELAY_WINDOW_MESSAGES = 250
 """Outcomes taken from the outbox at a time: those of a batch."""
-RELAY_WINDOW_BYTES_MAX = 8 * 1024 * 1024
-"""The bodies together that are read for it, which are held in memory until they are confirmed."""
+RELAY_WINDOW_BYTES_MAX = 1024 * 1024
+"""Their bodies together: as much as is published without waiting. One may be longer."""
 KEPT_BYTES_MAX = 4 * 1024 * 1024
 """Bodies of outcomes kept from their being written to their being published. What is more is read back."""
 RECENT_BYTES_MAX = 4 * 1024 * 1024
@@ -69,7 +69,8 @@ LOCK_TIMEOUT_MS = 1_000
 longer; after its tries on the spot the payment then waits in a retry queue, so that it holds up no other. It ends a
 deadlock too that Postgres cannot see: a batch waits, holding its locks, for the one before it, in the worker."""
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 60_000
-"""Longer than a publish may take, since the relay keeps its rows locked until their confirms have come."""
+"""Longer than a window and its replies may take to be published, since the relay keeps rows that it has found locked
+until their confirms have come."""
 RELAY_IDLE_TIMEOUT_MS = 60_000
 """After which Postgres ends the session of a relay that does nothing, and others publish what it had: it may be gone,
 with nobody to tell of it. One that works, and waits for confirms, is never idle for so long."""

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from pamqp.commands import Basic
 from pydantic import SecretStr
 
 from tests.faults.oracle import assert_each_booked_and_told_once
@@ -14,6 +15,8 @@ from tests.faults.proxy import Proxy
 from tests.site import DEADLINE_S, Site, eventually, is_not_ready, is_ready
 from worker.app import App
 from worker.books.session import Session
+from worker.broker.publisher import Publication
+from worker.broker.replies import Replies
 from worker.domain.settlement import Settlement
 
 PAYMENTS = 600
@@ -118,6 +121,22 @@ async def test_the_answer_to_a_commit_that_is_lost_books_nothing_twice(site: Sit
         assert proxy.cuts_left == 0
 
     await assert_each_booked_and_told_once(site, events, 200)
+
+
+async def test_replies_that_are_not_confirmed_are_given_up_in_time(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long RabbitMQ may take for one: the outcomes must not wait."""
+    monkeypatch.setattr("worker.broker.channel.PUBLISH_TIMEOUT_S", 3600.0)
+    monkeypatch.setattr("worker.broker.connection.HEARTBEAT_S", 3600)
+    monkeypatch.setattr("worker.broker.replies.REPLIES_TIMEOUT_S", 0.5)
+    reply = Publication("", site.outcomes.name, b"{}", Basic.Properties())
+    async with Proxy(site.amqp_url) as proxy, asyncio.timeout(DEADLINE_S):
+        replies = Replies(proxy.url, "replies")
+        assert await replies.publish([reply]) == [True]
+        proxy.hold_answers()
+        assert await replies.publish([reply] * 3) == [False] * 3
+        proxy.heal()
+        assert await replies.publish([reply]) == [True]
+        await replies.close()
 
 
 async def test_a_lane_that_is_slow_to_end_is_not_met_by_the_next_one(

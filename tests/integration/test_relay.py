@@ -8,7 +8,7 @@ import pytest
 
 from tests.integration.relaying import Relaying, open_relaying
 from tests.site import Site, eventually
-from worker.books.outbox import Taken, Written, claim_outbox, take_oldest
+from worker.books.outbox import StoredOutcome, Taken, Written, claim_outbox, take_oldest
 from worker.books.session import Session
 from worker.domain.settlement import Replayed
 
@@ -54,6 +54,18 @@ async def test_what_does_not_fit_a_window_together_is_told_in_the_next(
     relaying.note({row_id: rows[row_id] for row_id in (first, *reversed(others))})
     assert await relaying.keys(4) == ["a", "b", "c", "d"]
     await eventually(relaying.is_told)
+
+
+async def test_a_look_takes_no_more_than_a_window_kept_or_not(idle: Relaying, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = await idle.book("a", "b", "c")
+    kept = {row_id: outcome for row_id, outcome in rows.items() if isinstance(outcome, StoredOutcome)}
+    a, b, c = kept
+    monkeypatch.setattr("worker.books.outbox.RELAY_WINDOW_BYTES_MAX", bytes_of(rows, a) + bytes_of(rows, b))
+    async with idle.session.transaction() as connection:
+        relay = await claim_outbox(connection)
+        for known in (kept, {}, {a: kept[a]}, {c: kept[c]}):
+            taken = await take_oldest(connection, relay, known)
+            assert ([row_id for row_id, _ in taken.rows], taken.left, taken.may_be_more) == ([a, b], {c}, True)
 
 
 @pytest.mark.parametrize("gone", ["a", "b", "c", "abc"])

@@ -6,7 +6,6 @@ So its rows are its own, and are published without being locked. All others are 
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from itertools import takewhile
 from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
@@ -74,8 +73,8 @@ async def claim_outbox(connection: Connection) -> int:
 async def take_oldest(connection: Connection, relay: int, known: Known, after_id: int = 0) -> Taken:
     """Take the oldest rows after that one that are not another living relay's; those known are not read again.
 
-    At most RELAY_WINDOW_MESSAGES, and RELAY_WINDOW_BYTES_MAX of what is read, unless it is but one row. They stay
-    locked in the transaction.
+    At most RELAY_WINDOW_MESSAGES and RELAY_WINDOW_BYTES_MAX, unless it is but one row. They stay locked in the
+    transaction.
     """
     locked = await connection.fetch(query("lock_oldest_outbox"), after_id, RELAY_WINDOW_MESSAGES, RELAY_LOCK, relay)
     outcomes = {
@@ -106,7 +105,7 @@ async def release_outbox(connection: Connection, ids: Sequence[int]) -> None:
 
 
 async def _completed(connection: Connection, ids: Sequence[int], outcomes: dict[int, StoredOutcome]) -> Taken:
-    """Return the rows with their outcomes, reading those that lack. The ids are in their order."""
+    """Return the first of the rows with their outcomes, reading those that lack. The ids are in their order."""
     unknown = [row_id for row_id in ids if row_id not in outcomes]
     read = await connection.fetch(query("read_outbox"), unknown, RELAY_WINDOW_BYTES_MAX) if unknown else []
     outcomes |= {row["id"]: _stored_outcome(row) for row in read if row["body"] is not None}
@@ -114,7 +113,14 @@ async def _completed(connection: Connection, ids: Sequence[int], outcomes: dict[
     # all that was read; what lacks before that is gone.
     last = read[-1]["id"] if read else ids[-1] if ids else 0
     unread = {row_id for row_id in unknown if row_id > last}
-    window = list(takewhile(lambda row_id: row_id not in unread, ids))
+    window: list[int] = []
+    window_bytes = 0
+    for row_id in ids:
+        row_bytes = len(outcomes[row_id].body) if row_id in outcomes else 0
+        window_bytes += row_bytes
+        if row_id in unread or window_bytes > max(row_bytes, RELAY_WINDOW_BYTES_MAX):
+            break
+        window.append(row_id)
     rows = [(row_id, outcomes[row_id]) for row_id in window if row_id in outcomes]
     left = frozenset(ids[len(window) :])
     return Taken(rows, left, may_be_more=bool(left) or (bool(rows) and len(ids) == RELAY_WINDOW_MESSAGES))

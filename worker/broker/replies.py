@@ -29,14 +29,13 @@ class Replies:
         """Publish the replies; say of each whether a queue took it. Raises LinkLostError where the broker is away."""
         if not publications:
             return []
-        try:
-            answers = await (await self._connected()).publish_each(publications)
-            return [answer is True for answer in answers]
-        except UnavailableError:
-            await self.close()
         replied: list[bool] = []
         try:
             async with asyncio.timeout(REPLIES_TIMEOUT_S):
+                with contextlib.suppress(UnavailableError):
+                    answers = await (await self._connected()).publish_each(publications)
+                    return [answer is True for answer in answers]
+                await self.close()
                 for publication in publications:
                     replied.append(await self._publish_alone(publication))  # noqa: PERF401 (some may be left out)
         except TimeoutError:
