@@ -1,5 +1,7 @@
 """How a message from outside can be wrong, told field by field and never with the value itself."""
 
+from collections.abc import Iterable
+
 from pydantic import ValidationError
 from typing_extensions import TypedDict
 
@@ -22,7 +24,12 @@ class InvalidMessageError(ValueError):
 
     def __init__(self, errors: list[FieldError]) -> None:
         self.errors = errors
-        super().__init__("; ".join(f"{error['field']} {error['message']}" for error in errors))
+        super().__init__(in_words(errors))
+
+
+def in_words(errors: Iterable[FieldError]) -> str:
+    """Return the errors as one text, for people."""
+    return "; ".join(f"{error['field']} {error['message']}" for error in errors)
 
 
 def invalid(field: str, message: str) -> InvalidMessageError:

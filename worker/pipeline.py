@@ -22,7 +22,7 @@ from worker.books.statements import put_invoices
 from worker.books.wallets import put_wallets
 from worker.broker.delivery import Delivery
 from worker.broker.diversion import read_dead_letter
-from worker.domain.errors import DeadLetterReason, PolicyChangedError, RefusedError, UnavailableError
+from worker.domain.errors import PolicyChangedError, RefusedError, UnavailableError
 from worker.domain.message import Message
 from worker.domain.policy import Policy
 from worker.domain.request import Request, read_request, read_statement
@@ -121,8 +121,7 @@ def _read(
                 "unknown fields", source=request.source.message_type, fields=request.unknown_fields[:FIELD_ERRORS_MAX]
             )
         if request.errors:
-            text = "; ".join(f"{error['field']} {error['message']}" for error in request.errors)
-            refused.append((delivery, RefusedError(DeadLetterReason.INVALID, text, request.errors)))
+            refused.append((delivery, RefusedError.invalid(request.errors)))
     return requests, refused
 
 

@@ -15,9 +15,10 @@
 Business refusals (invoice closed, overpayment) are no errors: they are verdicts, and are answered.
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
 
-from schemas.invalid import FieldError
+from schemas.invalid import FieldError, in_words
 
 
 class WorkerError(Exception):
@@ -82,3 +83,8 @@ class RefusedError(PermanentError):
         self.reason = reason
         self.text = text
         self.errors = errors
+
+    @classmethod
+    def invalid(cls, errors: Sequence[FieldError]) -> "RefusedError":
+        """Return that of a message whose fields do not hold what they have to."""
+        return cls(DeadLetterReason.INVALID, in_words(errors), tuple(errors))

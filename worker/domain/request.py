@@ -63,7 +63,7 @@ def read_request(message: Message, policy: Policy | None, today: date) -> Reques
     try:
         key = _idempotency_key(message, source, raw)
     except InvalidMessageError as error:
-        raise _refused(error) from None
+        raise RefusedError.invalid(error.errors) from None
     return_address = NOWHERE
     read: WireModel | None = None
     asked: Registration | Cancellation | None = None
@@ -76,7 +76,7 @@ def read_request(message: Message, policy: Policy | None, today: date) -> Reques
             _check_sum(asked)
     except InvalidMessageError as error:
         if key is None:
-            raise _refused(error) from None
+            raise RefusedError.invalid(error.errors) from None
         read = asked = None
         errors = tuple(error.errors)
     if key is None:
@@ -106,7 +106,7 @@ def read_statement(message: Message, policy: Policy | None) -> InvoicePut | Wall
     try:
         return parse(model, raw)
     except InvalidMessageError as error:
-        raise _refused(error) from None
+        raise RefusedError.invalid(error.errors) from None
 
 
 def _open(
@@ -115,7 +115,8 @@ def _open(
     """Return the message's type, its company's policy and its JSON value, or raise RefusedError."""
     if not message.is_from_its_company:
         # Before all else: whatever is wrong with it besides, it is not the company's message.
-        raise _refused(invalid("user_id", "is a user who does not speak for the company in the routing key"))
+        error = invalid("user_id", "is a user who does not speak for the company in the routing key")
+        raise RefusedError.invalid(error.errors)
     if len(message.body) > BODY_BYTES_MAX:
         text = f"the body has {len(message.body)} bytes, more than {BODY_BYTES_MAX}"
         raise RefusedError(DeadLetterReason.TOO_LARGE, text)
@@ -188,7 +189,3 @@ def _trace(message: Message, name: str) -> str | None:
     if not isinstance(value, str) or len(value) > TRACE_CHARS_MAX or not value.isprintable():
         return None
     return value
-
-
-def _refused(error: InvalidMessageError) -> RefusedError:
-    return RefusedError(DeadLetterReason.INVALID, str(error), tuple(error.errors))

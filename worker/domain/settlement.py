@@ -8,6 +8,7 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
+from schemas.invalid import in_words
 from schemas.limits import OUTCOME_BYTES_MAX
 from schemas.outcome import Status
 from schemas.registration import Identifier
@@ -124,7 +125,7 @@ def _judge(request: Request, held: Held, view: View, policy: Policy, moment: Mom
         return Verdict(*conflict, conflict_text) if held.is_used_up else cancel(request.cancellation, view, policy)
     registration = request.registration
     if registration is None:
-        return Verdict(Status.FAIL, Reason.INVALID, "; ".join(f"{e['field']} {e['message']}" for e in request.errors))
+        return Verdict(Status.FAIL, Reason.INVALID, in_words(request.errors))
     shelf = view.shelf(request)
     matches = [match(line.identifiers, shelf, policy.identifiers) for line in registration.lines]
     if held.is_used_up:

@@ -7,7 +7,7 @@ from schemas.invoice import InvoicePut
 from schemas.money import to_minor
 from schemas.value import Value
 from worker.domain.allocation import Components
-from worker.domain.errors import DeadLetterReason, RefusedError
+from worker.domain.errors import RefusedError
 from worker.domain.invoice import Invoice
 
 
@@ -29,7 +29,7 @@ def state(put: InvoicePut, company: str, company_currency: str, known: Sequence[
     stated than has been allocated, or the currency changes under a booking.
     """
     if len({invoice.id for invoice in known}) > 1:
-        raise _refused(invalid("message", "has identifiers of several invoices"))
+        raise RefusedError.invalid(invalid("message", "has identifiers of several invoices").errors)
     invoice = known[0] if known else None
     if invoice is not None and put.version <= invoice.version:
         return None
@@ -43,7 +43,7 @@ def state(put: InvoicePut, company: str, company_currency: str, known: Sequence[
         if invoice is not None and invoice.allocated.total:
             _check_allocated(invoice, stated, currency)
     except InvalidMessageError as error:
-        raise _refused(error) from None
+        raise RefusedError.invalid(error.errors) from None
     return Statement(company, invoice.id if invoice is not None else None, put, currency, stated)
 
 
@@ -53,7 +53,3 @@ def _check_allocated(invoice: Invoice, stated: Components, currency: str) -> Non
     for name, amount in stated._asdict().items():
         if amount < getattr(invoice.allocated, name):
             raise invalid(name, "is less than what is already allocated: cancel payments first")
-
-
-def _refused(error: InvalidMessageError) -> RefusedError:
-    return RefusedError(DeadLetterReason.INVALID, str(error), tuple(error.errors))

@@ -9,7 +9,7 @@ from schemas.money import to_minor
 from schemas.registration import WalletKind
 from schemas.value import Value
 from schemas.wallet import WalletPut
-from worker.domain.errors import DeadLetterReason, RefusedError
+from worker.domain.errors import RefusedError
 
 
 class Wallet(Value, frozen=True, kw_only=True):
@@ -58,7 +58,7 @@ def state_wallet(
     than payments have drawn, or the currency changes under them.
     """
     if len({wallet.id for wallet in known}) > 1:
-        raise _refused(invalid("message", "has names of several wallets"))
+        raise RefusedError.invalid(invalid("message", "has names of several wallets").errors)
     wallet = known[0] if known else None
     if wallet is not None and put.version <= wallet.version:
         return None
@@ -69,7 +69,7 @@ def state_wallet(
         if wallet is not None and wallet.drawn:
             _check_drawn(wallet, unconditional, currency)
     except InvalidMessageError as error:
-        raise _refused(error) from None
+        raise RefusedError.invalid(error.errors) from None
     return WalletStatement(
         company=company,
         wallet_id=wallet.id if wallet is not None else None,
@@ -86,7 +86,3 @@ def _check_drawn(wallet: Wallet, unconditional: int, currency: str) -> None:
         raise invalid("currency", f"cannot change from {wallet.currency}: payments are drawn in it")
     if unconditional < wallet.drawn:
         raise invalid("unconditional", "is less than what is already drawn: cancel payments first")
-
-
-def _refused(error: InvalidMessageError) -> RefusedError:
-    return RefusedError(DeadLetterReason.INVALID, str(error), tuple(error.errors))
