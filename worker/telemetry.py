@@ -11,7 +11,10 @@ from typing import Any, Final
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
+import schemas
 from worker.domain.errors import WorkerError
+
+_OURS: Final = {Path(__file__).parent, Path(schemas.__file__).parent}
 
 log: Final[structlog.stdlib.BoundLogger] = structlog.get_logger("payment-worker")
 
@@ -101,9 +104,14 @@ class _Library(logging.Handler):
 
 
 def named(error: BaseException) -> str:
-    """Name an unexpected error by its type and place, without its text, which could quote a message."""
+    """Name an unexpected error by its type and where in our own code it arose, without its text.
+
+    That could quote a message.
+    """
     if isinstance(error, WorkerError):
         return str(error)
     frames = traceback.extract_tb(error.__traceback__)
-    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    return f"{type(error).__name__}{place}"
+    own = [frame for frame in frames if not _OURS.isdisjoint(Path(frame.filename).parents)]
+    place = "".join(f" at {Path(frame.filename).name}:{frame.lineno}" for frame in (own or frames)[-1:])
+    sqlstate = getattr(error, "sqlstate", None)
+    return f"{type(error).__name__}{f' (SQLSTATE {sqlstate})' if sqlstate else ''}{place}"
