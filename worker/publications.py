@@ -8,10 +8,9 @@ from worker.books.outbox import StoredOutcome
 from worker.broker.properties import PERSISTENT
 from worker.broker.publisher import Publication
 from worker.broker.stamp import Stamp, Stamped
+from worker.broker.topology import QUEUES
 from worker.limits import ROUTES_KEPT
 
-OWN_QUEUES_PREFIX = "payments."
-"""No reply goes to a queue of the worker's own: a sender could have the worker talk to itself."""
 DOWNSTREAM_QUEUES_PREFIX = "outcomes."
 
 
@@ -25,7 +24,8 @@ def outcome_publication(outcome: StoredOutcome) -> Publication:
 def reply_publication(outcome: StoredOutcome) -> Publication | None:
     """Return the copy for the queue that was asked to be answered, if any."""
     reply_to = outcome.return_address.reply_to
-    if not reply_to or reply_to.startswith(OWN_QUEUES_PREFIX) or _is_of_another(reply_to, outcome.company):
+    # Nor to a queue of the worker's own: a sender could have the worker talk to itself.
+    if not reply_to or reply_to in QUEUES or _is_of_another(reply_to, outcome.company):
         return None
     return Publication("", reply_to, outcome.body, _properties(outcome))
 

@@ -15,7 +15,7 @@ from worker.broker.channel import open_channel
 from worker.broker.connection import connect
 from worker.broker.delivery import Delivery
 from worker.broker.intake import Intake
-from worker.broker.properties import copied, copyable, from_json, restored, to_json
+from worker.broker.properties import believed, copied, copyable, from_json, restored, to_json
 from worker.broker.publisher import Publication, Publisher
 from worker.broker.topology import declare
 from worker.domain.errors import LinkLostError, PermanentError, UnavailableError
@@ -212,6 +212,16 @@ async def test_a_batch_is_no_longer_than_its_bytes_and_one_message_is_a_batch_ho
     assert all(len(batch) == 1 or sum(batch) <= BATCH_BYTES_MAX for batch in batches)
 
 
+@pytest.mark.parametrize("mode", [None, 1, 2])
+def test_a_copy_is_persistent_and_knows_whether_its_original_was(mode: int | None) -> None:
+    retried = copied(Basic.Properties(delivery_mode=mode), {})
+    filed = copied(retried, {})
+    assert (retried.delivery_mode, filed.delivery_mode) == (2, 2)
+    original = restored(filed)
+    assert (original.delivery_mode, original.headers) == (mode, {})
+    assert restored(believed(filed, "payments")).delivery_mode == 2, "whoever publishes there may say anything"
+
+
 def test_properties_survive_json_and_a_copy() -> None:
     properties = Basic.Properties(
         content_type="application/json",
@@ -240,6 +250,7 @@ def test_properties_survive_json_and_a_copy() -> None:
     assert (original.expiration, original.user_id, original.priority) == ("1000", "bank", 3)
     assert original.timestamp == properties.timestamp
     assert original.headers == headers | {"ours": 1}
+    assert (original.delivery_mode, original.message_id) == (None, "m")
     assert copyable(properties)
     assert not copyable(Basic.Properties(message_type="\udcff"))
     assert not copyable(Basic.Properties(headers={"long": "x" * 200_000}))

@@ -163,7 +163,10 @@ async def test_a_replay_is_the_same_message_with_the_letters_id(site: Site, line
         "ropo.payment.v1",
     )
     headers = {name: value for name, value in message.headers.items() if name != "x-delivery-count"}
-    assert headers == {"b": bytearray(b"\xff"), DEAD_LETTER_ID_HEADER: 2}
+    aside = "payment-worker-original-delivery_mode"
+    assert headers == {"b": bytearray(b"\xff"), DEAD_LETTER_ID_HEADER: 2, aside: 1}
+    assert message.delivery_mode == 2
+    assert (await shown(line, 2))["properties"]["delivery_mode"] == 1
 
 
 async def test_what_is_replayed_already_is_replayed_again_only_by_its_id(site: Site, line: CommandLine) -> None:

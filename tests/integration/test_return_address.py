@@ -228,6 +228,15 @@ async def test_a_queue_of_the_workers_own_gets_no_copy(shared_site: Site) -> Non
     assert await dead.get(fail=False) is None
 
 
+async def test_a_reply_queue_may_be_called_much_like_one_of_the_workers_own(shared_site: Site) -> None:
+    asking = await sender(shared_site)
+    await asking.put()
+    queue = await shared_site.channel.declare_queue("payments.replies", exclusive=True)
+    await queue.consume(asking.on_reply)
+    await asking.pay("k", reply_to="payments.replies")
+    assert_copy(await asking.reply(), await asking.told("k"))
+
+
 @pytest.mark.parametrize("source", [*PAYMENTS, CANCEL])
 async def test_a_reply_queue_that_has_gone_meanwhile_costs_only_the_copy(shared_site: Site, source: str) -> None:
     """Of a payment that waited; and of a cancellation."""

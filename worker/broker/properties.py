@@ -18,6 +18,8 @@ PERSISTENT = 2
 
 # Not copied on as they are: a copy would expire while it waits, and the broker refuses another user's id.
 _KEPT_ASIDE = ("expiration", "user_id")
+_DELIVERY_MODE = "delivery_mode"
+"""Kept aside as well where a copy, which is persistent, has another one."""
 _ASIDE_PREFIX = "payment-worker-original-"
 _COPIES_FROM = (RETRY_RETURN, DEAD_LETTER)
 """The exchanges by which copies come, where nobody but workers and ops may publish."""
@@ -45,6 +47,8 @@ def copied(properties: Basic.Properties, headers: Mapping[str, Any]) -> Basic.Pr
     """
     copied_properties = copy.copy(properties)
     aside = {_ASIDE_PREFIX + name: getattr(properties, name) for name in _KEPT_ASIDE if getattr(properties, name)}
+    if properties.delivery_mode != PERSISTENT:
+        aside[_ASIDE_PREFIX + _DELIVERY_MODE] = properties.delivery_mode
     own = {name: _encodable(value) for name, value in (properties.headers or {}).items() if not is_brokers(name)}
     if not properties.message_id:
         own[NO_MESSAGE_ID] = True
@@ -82,6 +86,9 @@ def restored(properties: Basic.Properties) -> Basic.Properties:
         kept = headers.pop(_ASIDE_PREFIX + name, None)
         if isinstance(kept, str) and not getattr(original, name):
             setattr(original, name, kept)
+    mode = headers.pop(_ASIDE_PREFIX + _DELIVERY_MODE, PERSISTENT)
+    if original.delivery_mode == PERSISTENT and (mode is None or isinstance(mode, int)):
+        original.delivery_mode = mode
     if headers.pop(NO_MESSAGE_ID, False):
         original.message_id = None
     original.headers = headers

@@ -24,6 +24,10 @@ def retry_name(delay_s: int) -> str:
     return f"payments.retry.{delay_s}s"
 
 
+QUEUES: Final = (*BINDINGS, DEAD_LETTERS_QUEUE, *map(retry_name, RETRY_TIERS_S))
+"""All of the worker's own."""
+
+
 async def declare(connection: AbstractConnection) -> None:
     """Declare everything. Safe to repeat. Raises PermanentError where something exists with other arguments."""
     channel = await connection.channel()

@@ -15,7 +15,7 @@ from worker.books.rights import RUN
 from worker.books.session import Connection, Session
 from worker.books.sql import query
 from worker.broker.connection import link_errors
-from worker.broker.topology import RETRY_RETURN, declare, retry_name
+from worker.broker.topology import QUEUES, RETRY_RETURN, declare, retry_name
 from worker.cli.broker import broker
 from worker.cli.failure import explain
 from worker.cli.links import weakness_of_broker, weakness_of_database
@@ -25,12 +25,6 @@ from worker.domain.errors import WorkerError
 from worker.limits import RETRY_TIERS_S
 
 EXCHANGES = (catalog.PAYMENTS, catalog.OUTCOMES, catalog.DEAD_LETTER, RETRY_RETURN, *map(retry_name, RETRY_TIERS_S))
-QUEUES = (
-    catalog.REGISTRATIONS_QUEUE,
-    catalog.INVOICES_QUEUE,
-    catalog.DEAD_LETTERS_QUEUE,
-    *map(retry_name, RETRY_TIERS_S),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +75,14 @@ async def _examine() -> list[Check]:
         try:
             found += [check async for check in examined]
         except Exception as error:  # noqa: BLE001 (whatever it is, it is what is wrong)
-            found.append(_failed(name, explain(error)))
+            found.append(_failed(name, _explained(error)))
     return found
+
+
+def _explained(error: Exception) -> str:
+    """Return what a command would say, but for the advice to ask the doctor."""
+    said = explain(error).replace("; `payment-worker doctor` says what lacks", "")
+    return said.removesuffix(" `payment-worker doctor` says more")
 
 
 async def _postgres(url: str) -> AsyncIterator[Check]:

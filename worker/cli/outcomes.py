@@ -19,12 +19,12 @@ from worker.broker.connection import link_errors
 from worker.broker.delivery import Delivery
 from worker.broker.intake import Intake
 from worker.cli.broker import broker, publisher
-from worker.cli.parameters import COMPANY, INSTANT, TEXT, company_option
+from worker.cli.parameters import COMPANY, INSTANT, TEXT, WholeNumber, company_option
 from worker.cli.progress import progress
 from worker.cli.servers import books, policy_of
 from worker.cli.terminal import json_option, note, print_json_line, print_record, shown
 from worker.limits import FOLLOW_PREFETCH_MESSAGES, QUEUE_NAME_BYTES_MAX, RELAY_WINDOW_MESSAGES
-from worker.publications import OWN_QUEUES_PREFIX, downstream_queue, outcome_publication
+from worker.publications import downstream_queue, outcome_publication
 
 _FOCUSED = "capital+interest+noticefee"
 _COLUMNS = {
@@ -49,7 +49,7 @@ def outcomes() -> None:
 
 @outcomes.command()
 @click.option("--company", type=COMPANY, help="Only this company's.")
-@click.option("--count", type=click.IntRange(min=1), help="End after so many. Fewer by the timeout is a failure.")
+@click.option("--count", type=WholeNumber(min=1), help="End after so many. Fewer by the timeout is a failure.")
 @click.option("--timeout", "timeout_s", type=click.FloatRange(min=0, min_open=True), help="End after so many seconds.")
 @click.option("--queue", type=TEXT, help="Take from this durable queue, made where it is missing; what it holds waits.")
 @json_option
@@ -76,9 +76,11 @@ def follow(
 @json_option
 def resend(*, company: str, since: datetime, until: datetime | None, as_json: bool) -> None:
     """Publish a period's outcomes again, byte for byte, with the header replayed true."""
+    if until is not None and until < since:
+        raise click.UsageError("--until lies before --since")
     until = until or datetime.now(UTC)
     if until < since:
-        raise click.UsageError("--until lies before --since")
+        raise click.UsageError("--since lies in the future")
     resent, unrouted = asyncio.run(_resend(company, since, until))
     if unrouted:
         note(f"{unrouted:,} of them reached no queue: is the downstream's queue bound to {catalog.OUTCOMES}?")
@@ -86,8 +88,8 @@ def resend(*, company: str, since: datetime, until: datetime | None, as_json: bo
 
 
 def _check_queue(name: str) -> None:
-    if name.startswith((OWN_QUEUES_PREFIX, "amq.")):
-        raise click.BadParameter(f"must not begin with {OWN_QUEUES_PREFIX} or amq.", param_hint="--queue")
+    if name.startswith(("payments.", "amq.")):
+        raise click.BadParameter("must not begin with payments. or amq.", param_hint="--queue")
     if not 1 <= len(name.encode()) <= QUEUE_NAME_BYTES_MAX:
         raise click.BadParameter(f"must have 1 to {QUEUE_NAME_BYTES_MAX} bytes", param_hint="--queue")
 

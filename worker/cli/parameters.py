@@ -21,6 +21,12 @@ Choice = TypeVar("Choice", bound=StrEnum)
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 
+class WholeNumber(click.IntRange):
+    """An integer within bounds, by the name that people have for it."""
+
+    name = "whole number"
+
+
 class _Company(click.ParamType[str]):
     name = "company"
 
@@ -67,7 +73,7 @@ COMPANY = _Company()
 TEXT = _Text()
 DAY = _Day()
 INSTANT = _Instant()
-ID = click.IntRange(1, INTEGER_ID_MAX)
+ID = WholeNumber(1, INTEGER_ID_MAX)
 FILE = click.Path(path_type=Path)
 
 company_option = click.option("--company", required=True, type=COMPANY, help="The company.")
