@@ -103,11 +103,13 @@ def _said(name: str, environment: Mapping[str, str]) -> str | None:
     """Return what the environment, or the file that it names, says of a setting; None where it says nothing."""
     variable = PREFIX + name.upper()
     path = environment.get(f"{variable}_FILE")
-    return environment.get(variable) if path is None else _read_secret(f"{variable}_FILE", path)
+    return _read_secret(f"{variable}_FILE", path) if path else environment.get(variable)
 
 
 def _read_secret(variable: str, path: str) -> str:
     try:
         return Path(path).read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{variable}: cannot read the file: {type(error).__name__}") from None
+        # Not which: somebody may have put the secret itself there.
+        why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        raise SettingsError(f"{variable}: cannot read the file that it names: {why}") from None

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 DEADLINE_S = 60.0
-_PROGRAM = (sys.executable, "-c", "from worker.cli import main; main(prog_name='payment-worker')")
+PROGRAM = (sys.executable, "-c", "from worker.cli import main; main(prog_name='payment-worker')")
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class CommandLine:
         """Start the command, or that program in its place."""
         changed = self.environment | dict(environment or {})
         return await asyncio.create_subprocess_exec(
-            *(program or _PROGRAM),
+            *(program or PROGRAM),
             *arguments,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,

@@ -241,6 +241,16 @@ async def test_doctor_tells_a_wrong_password_from_a_server_that_is_away(command_
     assert "sesame" not in result.stdout + result.stderr
 
 
+async def test_doctor_sends_nobody_to_the_doctor(command_line: CommandLine) -> None:
+    away = {
+        "PAYMENT_WORKER_DATABASE_URL": f"postgresql://{NOWHERE}/books",
+        "PAYMENT_WORKER_AMQP_URL": f"amqp://{NOWHERE}/",
+    }
+    result = await command_line.run("doctor", environment=away)
+    assert (result.status, result.stdout.count("FAILED")) == (1, 2)
+    assert "`payment-worker doctor`" not in result.stdout
+
+
 async def test_doctor_tells_of_a_vhost_that_does_not_exist(command_line: CommandLine) -> None:
     nowhere = command_line.environment["PAYMENT_WORKER_AMQP_URL"] + "-nix"
     result = await command_line.run("doctor", environment={"PAYMENT_WORKER_AMQP_URL": nowhere})

@@ -100,11 +100,18 @@ def test_a_file_that_cannot_be_read_is_named_by_its_variable_alone(tmp_path: Pat
     binary = tmp_path / "binary"
     binary.write_bytes(b"\xff\xfe\x00")
     for path, error in (
-        (tmp_path / "nowhere", "FileNotFoundError"),
-        (tmp_path, "IsADirectoryError"),
-        (binary, "UnicodeDecodeError"),
+        (tmp_path / "nowhere", "No such file or directory"),
+        (tmp_path, "Is a directory"),
+        (binary, "it is no UTF-8 text"),
     ):
-        assert refusal(AMQP_URL_FILE=str(path)) == f"PAYMENT_WORKER_AMQP_URL_FILE: cannot read the file: {error}"
+        told = f"PAYMENT_WORKER_AMQP_URL_FILE: cannot read the file that it names: {error}"
+        assert refusal(AMQP_URL_FILE=str(path)) == told
+
+
+def test_a_file_that_is_not_named_is_none() -> None:
+    """So compose hands on a variable that is not set."""
+    settings = read_settings(LEAST | {"PAYMENT_WORKER_AMQP_URL_FILE": ""})
+    assert settings.amqp_url.get_secret_value() == LEAST["PAYMENT_WORKER_AMQP_URL"]
 
 
 def test_secrets_print_as_stars() -> None:

@@ -21,6 +21,8 @@ from worker.limits import CONNECT_TIMEOUT_S, HEARTBEAT_S
 _ENDS = (aiormq.AMQPError, aiormq.exceptions.ChannelInvalidStateError, OSError, TimeoutError, StopAsyncIteration)
 
 
+AMQP_PORT, AMQPS_PORT = 5672, 5671
+"""Where the URL names none."""
 _NO_GREETING = "Expected Connection.Start"
 """How the driver puts that what answered is no RabbitMQ, or one that waits for TLS."""
 
@@ -57,7 +59,10 @@ async def _connect(url: str, name: str) -> AbstractConnection:
         address = address.update_query(heartbeat=HEARTBEAT_S)
     tls = tls_context(address)
     properties: FieldTable = {"connection_name": name}
-    doing = f"connecting to RabbitMQ at {address.host}:{address.port}"
+    if not address.host:
+        raise LinkLostError("connecting to RabbitMQ: its URL names no host")
+    port = address.port or (AMQPS_PORT if address.scheme == "amqps" else AMQP_PORT)
+    doing = f"connecting to RabbitMQ at {address.host}:{port}"
     try:
         with link_errors(doing):
             return await aio_pika.connect(

@@ -1,9 +1,11 @@
 """The command line: `payment-worker`. A command's module is imported only when the command is asked for."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -82,6 +84,9 @@ def main() -> None:
 
     Settings come from the environment: PAYMENT_WORKER_AMQP_URL, PAYMENT_WORKER_DATABASE_URL and others.
     """
+    # A stream that was closed by who runs the command is nobody's to read.
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 (as long as the process)
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         # What is shown may come from anywhere; a terminal that cannot show it gets an escape, never a traceback.
         if hasattr(stream, "reconfigure"):

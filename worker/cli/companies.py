@@ -10,7 +10,7 @@ import click
 from schemas.money import MINOR_DIGITS, read_amount, read_percent, to_minor, to_text
 from schemas.orders import AllocationOrder, Distribution
 from worker.books.companies import put_policy, read_policies
-from worker.cli.parameters import COMPANY, DAY, TEXT, choice, pairs
+from worker.cli.parameters import COMPANY, DAY, TEXT, WholeNumber, choice, pairs
 from worker.cli.servers import books, policy_of
 from worker.cli.terminal import json_option, print_record, print_records
 from worker.domain.policy import DuplicateCheck, IdentifierRule, Overpayment, Policy, Treatment
@@ -58,7 +58,7 @@ def companies() -> None:
 @click.option(
     "--await-invoice",
     "await_invoice_s",
-    type=click.IntRange(0, AWAIT_INVOICE_S_MAX),
+    type=WholeNumber(0, AWAIT_INVOICE_S_MAX),
     default=0,
     show_default=True,
     metavar="SECONDS",

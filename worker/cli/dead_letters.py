@@ -22,7 +22,7 @@ from worker.books.dead_letters import (
 )
 from worker.books.session import Connection
 from worker.cli.broker import publisher
-from worker.cli.parameters import COMPANY, FILE, ID, TEXT, actor_options, choice
+from worker.cli.parameters import COMPANY, FILE, ID, TEXT, WholeNumber, actor_options, choice
 from worker.cli.progress import progress
 from worker.cli.replay import Replayed, replay_letters
 from worker.cli.servers import NotFoundError, books
@@ -51,7 +51,7 @@ def dead_letters() -> None:
 @click.option("--reason", type=choice(DeadLetterReason))
 @click.option("--company", type=COMPANY)
 @click.option("--state", type=click.Choice(STATES))
-@click.option("--limit", type=click.IntRange(1, LETTERS_LISTED_MAX), default=LETTERS_LISTED, show_default=True)
+@click.option("--limit", type=WholeNumber(1, LETTERS_LISTED_MAX), default=LETTERS_LISTED, show_default=True)
 @json_option
 def list_letters(*, reason: str | None, company: str | None, state: str | None, limit: int, as_json: bool) -> None:
     """List dead letters, the newest first."""

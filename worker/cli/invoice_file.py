@@ -42,10 +42,7 @@ class InvoiceFile:
             yield from self._csv_rows(lines)
 
     def _is_json(self) -> bool:
-        suffix = self._path.suffix.lower()
-        if suffix in (".csv", ".tsv"):
-            return False
-        if suffix in (".jsonl", ".ndjson", ".json"):
+        if self._path.suffix.lower() in (".jsonl", ".ndjson", ".json"):
             return True
         # peek() may come up short of a whole line, but hardly of the first character that is no space.
         start = self._stream.peek(BODY_BYTES_MAX) if hasattr(self._stream, "peek") else b""

@@ -26,7 +26,7 @@ from worker.books.invoices import to_invoice
 from worker.books.session import Connection
 from worker.books.sql import query
 from worker.cli.invoice_file import InvoiceFile
-from worker.cli.parameters import FILE, TEXT, company_option
+from worker.cli.parameters import FILE, TEXT, WholeNumber, company_option
 from worker.cli.progress import Tell, progress
 from worker.cli.servers import NotFoundError, books, policy_of
 from worker.cli.terminal import json_option, note, print_record
@@ -60,7 +60,7 @@ def import_file(*, file: Path, company: str, as_json: bool) -> None:
 @company_option
 @click.option("--billcode", type=TEXT)
 @click.option("--billnum", type=TEXT)
-@click.option("--jobid", type=click.IntRange(0, INTEGER_ID_MAX))
+@click.option("--jobid", type=WholeNumber(0, INTEGER_ID_MAX))
 @click.option("--reference-number", type=TEXT)
 @click.option("--back-office-code", type=TEXT)
 @click.option("--external-id", type=TEXT)

@@ -8,12 +8,13 @@ before the mark is written waits for the lock before it resolves the letter.
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 
+from schemas.catalog import is_company
 from worker.books.dead_letters import Deed, FiledLetter, State, lock_dead_letters, mark_dead_letters
 from worker.books.session import Session
 from worker.broker.delivery import DEAD_LETTER_ID_HEADER
 from worker.broker.properties import copied, copyable, from_json
 from worker.broker.publisher import Publication, Publisher
-from worker.broker.topology import RETRY_RETURN
+from worker.broker.topology import BINDINGS, RETRY_RETURN
 from worker.limits import REPLAY_WINDOW_LETTERS
 
 
@@ -62,8 +63,15 @@ async def _publish(filed: Sequence[FiledLetter], publisher: Publisher) -> tuple[
     routed = await publisher.publish(list(publications.values()))
     for letter_id, is_routed in zip(publications, routed, strict=True):
         if not is_routed:
-            failed[letter_id] = "no queue takes its routing key: run `payment-worker setup`"
+            failed[letter_id] = _unrouted(publications[letter_id].routing_key)
     return [letter_id for letter_id in publications if letter_id not in failed], failed
+
+
+def _unrouted(routing_key: str) -> str:
+    topic, _, company = routing_key.partition(".")
+    if f"{topic}.*" in BINDINGS.values() and is_company(company):
+        return "no queue takes its routing key: run `payment-worker setup`"
+    return "its routing key is neither registration.<company> nor invoice.<company>, so no queue takes it. Discard it"
 
 
 def _publication(filed: FiledLetter) -> Publication | None:

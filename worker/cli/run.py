@@ -1,6 +1,7 @@
 """`payment-worker run`."""
 
 import errno
+import socket
 
 import click
 
@@ -17,7 +18,7 @@ def run() -> None:
     try:
         run_worker(settings)
     except OSError as error:
-        if error.errno in (errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL):
+        if isinstance(error, socket.gaierror) or error.errno in (errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL):
             where = f"{settings.http_host}:{settings.http_port}"
             advice = "set PAYMENT_WORKER_HTTP_HOST and PAYMENT_WORKER_HTTP_PORT (0 takes a free port)"
             raise click.ClickException(f"cannot serve HTTP on {where}: {error.strerror}; {advice}") from None

@@ -12,7 +12,7 @@ from schemas.money import to_text
 from schemas.registration import WALLET_KINDS, WalletName
 from schemas.wallet import WalletPut
 from worker.books.wallets import StatedWallets, find_wallets
-from worker.cli.parameters import TEXT, company_option
+from worker.cli.parameters import TEXT, WholeNumber, company_option
 from worker.cli.servers import NotFoundError, books, policy_of
 from worker.cli.terminal import json_option, note, print_record, print_records
 from worker.domain.wallet import Wallet
@@ -32,7 +32,7 @@ def wallets() -> None:
 @click.option("--unconditional", required=True, type=TEXT, metavar="AMOUNT", help="Funds that may pay any invoice.")
 @click.option("--conditional", type=TEXT, metavar="AMOUNT", help="Funds that pay no invoice; 0 where not given.")
 @click.option("--currency", type=TEXT, metavar="CODE", help="ISO 4217 code; else the wallet's, else the company's.")
-@click.option("--version", type=click.IntRange(0, INTEGER_ID_MAX), help="The statement's version; else the next one.")
+@click.option("--version", type=WholeNumber(0, INTEGER_ID_MAX), help="The statement's version; else the next one.")
 @json_option
 def put(*, company: str, version: int | None, as_json: bool, **fields: str | None) -> None:
     """Create a wallet, or state its funds anew: what it holds before any payment registered here.
