@@ -6,7 +6,7 @@ from schemas import catalog
 from schemas.outcome import OUTCOME_TYPE, Status
 from worker.books.outbox import StoredOutcome
 from worker.broker.properties import PERSISTENT
-from worker.broker.publisher import Publication
+from worker.broker.publication import Publication
 from worker.broker.stamp import Stamp, Stamped
 from worker.broker.topology import QUEUES
 from worker.limits import ROUTES_KEPT

@@ -8,7 +8,8 @@ from contextlib import suppress
 from worker.backlog import Backlog
 from worker.books.outbox import Known, claim_outbox, delete_outbox, release_outbox, take_oldest, take_own
 from worker.books.session import Connection, Session
-from worker.broker.publisher import Publication, Publisher
+from worker.broker.publication import Publication
+from worker.broker.publisher import Publisher
 from worker.broker.replies import Replies
 from worker.domain.errors import LinkLostError, TransientError, UnavailableError
 from worker.flight import Answers, Flight, Row

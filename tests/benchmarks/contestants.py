@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from tests.benchmarks.payments import as_actor_message, as_published
 from tests.benchmarks.peers.environment import PYTHON
-from worker.broker.publisher import Publication
+from worker.broker.publication import Publication
 
 Books = Literal["worker", "peer"]
 """Whose tables."""

@@ -10,7 +10,7 @@ from pamqp.commands import Basic
 
 from schemas import catalog
 from worker.broker.properties import PERSISTENT
-from worker.broker.publisher import Publication
+from worker.broker.publication import Publication
 
 COMPANY = "bench"
 AMOUNT_MINOR = 100

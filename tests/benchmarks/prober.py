@@ -17,9 +17,10 @@ from pamqp.commands import Basic
 from schemas.catalog import KEY_HEADER
 from tests.benchmarks.ledger import ACKNOWLEDGED_TOGETHER, PREFETCH_MESSAGES, QUEUE
 from tests.benchmarks.payments import Load, as_published
-from worker.broker.channel import Channel, Publication, open_channel
+from worker.broker.channel import Channel, open_channel
 from worker.broker.connection import connect
 from worker.broker.delivery import Delivery
+from worker.broker.publication import Publication
 from worker.broker.stamp import Stamped
 
 TICK_S = 0.001

@@ -16,7 +16,8 @@ from tests.benchmarks.ledger import Ledger, open_ledger
 from tests.benchmarks.payments import Load
 from tests.benchmarks.stage import Place, Stage
 from worker.broker.connection import connect
-from worker.broker.publisher import Publication, Publisher
+from worker.broker.publication import Publication
+from worker.broker.publisher import Publisher
 from worker.broker.topology import declare
 
 WINDOW_MESSAGES = 1_000

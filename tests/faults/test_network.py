@@ -15,7 +15,7 @@ from tests.faults.proxy import Proxy
 from tests.site import DEADLINE_S, Site, eventually, is_not_ready, is_ready
 from worker.app import App
 from worker.books.session import Session
-from worker.broker.publisher import Publication
+from worker.broker.publication import Publication
 from worker.broker.replies import Replies
 from worker.domain.settlement import Settlement
 

@@ -16,7 +16,8 @@ from worker.broker.connection import connect
 from worker.broker.delivery import Delivery
 from worker.broker.intake import Intake
 from worker.broker.properties import believed, copied, copyable, from_json, restored, to_json
-from worker.broker.publisher import Publication, Publisher
+from worker.broker.publication import Publication
+from worker.broker.publisher import Publisher
 from worker.broker.topology import declare
 from worker.domain.errors import LinkLostError, PermanentError, UnavailableError
 from worker.limits import BATCH_BYTES_MAX

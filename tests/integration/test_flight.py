@@ -18,7 +18,8 @@ from tests.integration.relaying import Relaying, open_relaying
 from tests.site import DEADLINE_S, Site, eventually, is_not_ready, is_ready
 from worker.books.outbox import Taken, delete_outbox, take_oldest
 from worker.broker.connection import connect
-from worker.broker.publisher import Publication, Publisher
+from worker.broker.publication import Publication
+from worker.broker.publisher import Publisher
 from worker.domain.errors import LinkLostError, UnavailableError
 from worker.limits import RECONNECT_DELAY_MAX_S
 from worker.outage import Backoff

@@ -12,8 +12,9 @@ from tests.simulation.faults import ACKNOWLEDGE, CONFIRM, COPY, DELIVER, PUBLISH
 from tests.simulation.line import Frame, Line
 from tests.simulation.queues import Queue, Stored
 from worker.broker import frames
-from worker.broker.channel import OnDelivery, Publication
+from worker.broker.channel import OnDelivery
 from worker.broker.delivery import Delivery
+from worker.broker.publication import Publication
 from worker.domain.errors import LinkLostError, UnavailableError
 from worker.limits import PUBLISH_TIMEOUT_S
 

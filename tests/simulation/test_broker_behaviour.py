@@ -12,7 +12,8 @@ from tests.site import DEADLINE_S
 from worker.broker.delivery import Delivery
 from worker.broker.diversion import read_dead_letter
 from worker.broker.intake import Intake
-from worker.broker.publisher import Publication, Publisher
+from worker.broker.publication import Publication
+from worker.broker.publisher import Publisher
 from worker.broker.topology import RETRY_RETURN
 from worker.domain.errors import DeadLetterReason, LinkLostError, UnavailableError
 

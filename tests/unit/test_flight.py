@@ -9,7 +9,8 @@ import pytest
 
 from tests.site import DEADLINE_S
 from worker.books.outbox import StoredOutcome
-from worker.broker.publisher import Publication, Publisher
+from worker.broker.publication import Publication
+from worker.broker.publisher import Publisher
 from worker.domain.errors import UnavailableError
 from worker.flight import Answers, Flight, Row
 from worker.limits import RELAY_DELETE_DELAY_S

@@ -6,28 +6,17 @@ from typing import cast
 
 import aiormq
 from aio_pika.abc import AbstractConnection
-from pamqp.commands import Basic
 
-from schemas.value import Value
 from worker.broker import frames
 from worker.broker.connection import link_errors
 from worker.broker.delivery import Delivery
 from worker.broker.link import BODY, HEADER, METHOD, Link
 from worker.broker.properties import believed
-from worker.broker.stamp import Stamped
+from worker.broker.publication import Publication, Waiting
 from worker.domain.errors import LinkLostError, UnavailableError, UnconfirmedError
 from worker.limits import CONNECT_TIMEOUT_S, FRAME_BYTES_MAX, PUBLISH_TIMEOUT_S
 
 OnDelivery = Callable[[Delivery], None]
-
-
-class Publication(Value, frozen=True):
-    """A message to publish."""
-
-    exchange: str
-    routing_key: str
-    body: bytes
-    properties: Basic.Properties | Stamped
 
 
 class Channel:
@@ -42,8 +31,8 @@ class Channel:
         self._on_lost: Callable[[str], None] = lambda _: None
         self._published_tag = 0
         self._publishing = 0
-        self._unconfirmed: dict[int, _Waiting] = {}
-        self._content: _Content | None = None
+        self._unconfirmed: dict[int, Waiting] = {}
+        self._content: frames.Content | None = None
         self._lost: str | None = None
         self._wire.attach(self._number, self._sink)
         driver.closing.add_done_callback(lambda closing: self._lose(_reason(closing)))
@@ -90,7 +79,7 @@ class Channel:
         """
         if not publications:
             return []
-        waiting = _Waiting(publications, self._published_tag + 1, asyncio.get_running_loop().create_future())
+        waiting = Waiting(publications, self._published_tag + 1, asyncio.get_running_loop().create_future())
         self._write(b"".join(map(self._encoded, publications)), f"publishing to {waiting.target}")
         for _ in publications:
             self._published_tag += 1
@@ -142,9 +131,9 @@ class Channel:
         if kind == METHOD:
             match frames.method_of(payload):
                 case frames.DELIVER:
-                    self._content = _Content(frames.read_deliver(payload))
+                    self._content = frames.Content(frames.read_deliver(payload))
                 case frames.RETURN:
-                    self._content = _Content(None)
+                    self._content = frames.Content(None)
                 case frames.ACK:
                     self._confirm(frames.read_answer(payload))
                 case frames.NACK:
@@ -164,7 +153,7 @@ class Channel:
             self._received(content)
         return True
 
-    def _received(self, content: "_Content") -> None:
+    def _received(self, content: frames.Content) -> None:
         properties = frames.read_properties(content.header)
         if content.deliver is None:
             self._return(properties.message_id or None)
@@ -191,72 +180,6 @@ class Channel:
                 text = f"RabbitMQ refused a message to {waiting.target}: a queue there takes no more"
                 waiting.refuse(tag, UnavailableError(text))
             waiting.confirm(tag)
-
-
-class _Waiting:
-    """Publications that are confirmed together."""
-
-    def __init__(self, publications: Sequence[Publication], first_tag: int, done: "asyncio.Future[None]") -> None:
-        self.answers: list[bool | UnavailableError] = [True] * len(publications)
-        self.done = done
-        self._publications = publications
-        self._first_tag = first_tag
-        self._missing = set(range(len(publications)))
-
-    @property
-    def target(self) -> str:
-        return self._publications[0].exchange or "a reply queue"
-
-    def confirm(self, tag: int) -> None:
-        self._missing.discard(tag - self._first_tag)
-        if not self._missing and not self.done.done():
-            self.done.set_result(None)
-
-    def refuse(self, tag: int, error: UnavailableError) -> None:
-        self.answers[tag - self._first_tag] = error
-
-    def refuse_rest(self, error: UnavailableError) -> None:
-        for index in self._missing:
-            self.answers[index] = error
-
-    def fail(self, error: Exception) -> None:
-        if not self.done.done():
-            self.done.set_exception(error)
-            self.done.exception()  # it counts as seen: who waited may have given up already
-
-    def give_back(self, tag: int, message_id: str | None) -> bool:
-        """Note the first such message as taken by no queue. False where there is none under the tag."""
-        index = tag - self._first_tag
-        is_open = self.answers[index] is True
-        if not is_open or (self._publications[index].properties.message_id or None) != message_id:
-            return False
-        self.answers[index] = False
-        return True
-
-
-class _Content:
-    """A message that comes in frames: its method, its header, and the parts of its body."""
-
-    def __init__(self, deliver: frames.Deliver | None) -> None:
-        self.deliver = deliver
-        self.header = b""
-        self.body = b""
-        self._parts: list[bytes] = []
-        self._missing_bytes = -1
-
-    @property
-    def is_whole(self) -> bool:
-        return self._missing_bytes == 0
-
-    def begin(self, header: bytes) -> None:
-        self.header = header
-        self._missing_bytes = frames.body_bytes(header)
-
-    def add(self, part: bytes) -> None:
-        self._missing_bytes -= len(part)
-        self._parts.append(part)
-        if self.is_whole:
-            self.body = part if len(self._parts) == 1 else b"".join(self._parts)
 
 
 async def open_channel(connection: AbstractConnection) -> Channel:

@@ -14,7 +14,8 @@ from schemas.catalog import DEAD_LETTER
 from schemas.invalid import FieldError
 from worker.broker.delivery import ATTEMPTS_HEADER, DEAD_LETTER_ID_HEADER, Delivery
 from worker.broker.properties import believed, copied, copyable, is_brokers, restored, to_json
-from worker.broker.publisher import Publication, Publisher
+from worker.broker.publication import Publication
+from worker.broker.publisher import Publisher
 from worker.broker.topology import retry_name
 from worker.domain.dead_letter import DeadLetter
 from worker.domain.errors import DeadLetterReason, RefusedError, UnavailableError

@@ -40,6 +40,34 @@ class Answer(NamedTuple):
     is_multiple: bool
 
 
+class Content:
+    """A message that comes in frames: its method, its header, and the parts of its body."""
+
+    def __init__(self, deliver: Deliver | None) -> None:
+        self.deliver = deliver
+        self.header = b""
+        self.body = b""
+        self._parts: list[bytes] = []
+        self._missing_bytes = -1
+
+    @property
+    def is_whole(self) -> bool:
+        """True once its last part has come."""
+        return self._missing_bytes == 0
+
+    def begin(self, header: bytes) -> None:
+        """Take the payload of its header."""
+        self.header = header
+        self._missing_bytes = body_bytes(header)
+
+    def add(self, part: bytes) -> None:
+        """Take the payload of the next frame of its body."""
+        self._missing_bytes -= len(part)
+        self._parts.append(part)
+        if self.is_whole:
+            self.body = part if len(self._parts) == 1 else b"".join(self._parts)
+
+
 def method_of(payload: bytes) -> int:
     """Return class and method of a method frame."""
     method: int = _METHOD.unpack_from(payload)[0]

@@ -7,12 +7,11 @@ from typing import cast
 
 from aio_pika.abc import AbstractConnection
 
-from worker.broker.channel import Channel, Publication, open_channel
+from worker.broker.channel import Channel, open_channel
 from worker.broker.link import Link
+from worker.broker.publication import Publication
 from worker.domain.errors import LinkLostError, UnavailableError, UnconfirmedError
 from worker.limits import PUBLISH_WINDOW_BYTES_MAX, PUBLISH_WINDOW_MESSAGES
-
-__all__ = ["Publication", "Publisher"]
 
 
 class Publisher:

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from aio_pika.abc import AbstractConnection
 
 from worker.broker.connection import connect
-from worker.broker.publisher import Publication, Publisher
+from worker.broker.publication import Publication
+from worker.broker.publisher import Publisher
 from worker.domain.errors import UnavailableError
 from worker.limits import CLOSE_TIMEOUT_S, REPLIES_TIMEOUT_S
 

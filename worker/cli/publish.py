@@ -18,7 +18,7 @@ from schemas.fields import storable
 from schemas.invalid import InvalidMessageError, MalformedJsonError
 from schemas.limits import BODY_BYTES_MAX, IDEMPOTENCY_KEY_CHARS_MAX
 from worker.broker.properties import PERSISTENT
-from worker.broker.publisher import Publication
+from worker.broker.publication import Publication
 from worker.cli.broker import publisher
 from worker.cli.message_file import MessageLine, open_messages, read_messages
 from worker.cli.parameters import TEXT, company_option

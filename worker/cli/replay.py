@@ -13,7 +13,8 @@ from worker.books.dead_letters import Deed, FiledLetter, State, lock_dead_letter
 from worker.books.session import Session
 from worker.broker.delivery import DEAD_LETTER_ID_HEADER
 from worker.broker.properties import copied, copyable, from_json
-from worker.broker.publisher import Publication, Publisher
+from worker.broker.publication import Publication
+from worker.broker.publisher import Publisher
 from worker.broker.topology import BINDINGS, RETRY_RETURN
 from worker.limits import REPLAY_WINDOW_LETTERS
 

@@ -13,7 +13,8 @@ from schemas.registration import Identifier
 from worker.books.lookup import lock_invoices
 from worker.books.session import Session
 from worker.books.sql import query
-from worker.broker.publisher import Publication, Publisher
+from worker.broker.publication import Publication
+from worker.broker.publisher import Publisher
 from worker.cli.demo import story
 from worker.cli.demo.process import UnexpectedError, WorkerProcess
 from worker.cli.demo.story import Payment

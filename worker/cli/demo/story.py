@@ -16,7 +16,7 @@ from schemas.sources.crm_com import CRM_COM
 from schemas.sources.invisible_collector import INVISIBLE_COLLECTOR
 from schemas.sources.ivvy import IVVY
 from worker.broker.properties import PERSISTENT
-from worker.broker.publisher import Publication
+from worker.broker.publication import Publication
 from worker.domain.errors import DeadLetterReason
 from worker.domain.verdict import Reason
 
