@@ -56,6 +56,10 @@ class Flight:
             self._told_at = asyncio.get_running_loop().time()
         self.told.update(rows)
 
+    def note_deleted(self) -> None:
+        """Take note that what is told stands in the outbox no more."""
+        self.told.clear()
+
     def ids(self) -> set[int]:
         """Return the rows that are on their way."""
         return {row_id for row_id, _ in self._rows()} | self.told.keys()

@@ -85,7 +85,7 @@ class Relay:
                 async with asyncio.timeout(CLOSE_TIMEOUT_S), self._session.connection() as connection:
                     await _take_off(connection, list(told.items()), ())
                 self._backlog.note_tried(told)
-                told.clear()
+                self._flight.note_deleted()
 
     def _note_through(self) -> None:
         """Take note that servers answer: what has only been sent to them says nothing of that."""
@@ -171,7 +171,7 @@ class Relay:
         if tried and is_to_delete:
             await _take_off(connection, list(told.items()), refused)
             self._backlog.note_tried(tried)
-            told.clear()
+            self._flight.note_deleted()
         if failure is not None:
             raise failure
         if tried and is_to_delete:

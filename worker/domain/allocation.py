@@ -42,13 +42,13 @@ def allocate(amount: int, open_amounts: Components, order: AllocationOrder) -> C
 
     The total is min(amount, what is open). Both must not be negative.
     """
-    payable = min(amount, open_amounts.total)
+    left = min(amount, open_amounts.total)
     if order is AllocationOrder.PRO_RATA:
-        return Components(*pro_rata(payable, open_amounts))
+        return Components(*pro_rata(left, open_amounts))
     focused = [0, 0, 0]
     for component in _IN_ORDER[order]:
-        focused[component] = min(payable, open_amounts[component])
-        payable -= focused[component]
+        focused[component] = min(left, open_amounts[component])
+        left -= focused[component]
     return Components(*focused)
 
 

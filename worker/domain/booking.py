@@ -73,7 +73,7 @@ def book(registration: Registration, invoices: Sequence[Invoice], policy: Policy
         before = invoice.open
         allocation = allocate(amount, invoice.payable, order)
         lines.append(LineVerdict(line=line, invoice=invoice, amount_minor=amount, before=before, allocation=allocation))
-        if len(invoices) > 1:
+        if len(invoices) > 1:  # nobody looks after the only line
             current[found.id] = invoice.booked(allocation)
     return _write_off_remainders(lines, registration, policy)
 

@@ -41,8 +41,8 @@ class Invoice(Value, frozen=True, kw_only=True):
 
     @property
     def payable(self) -> Components:
-        """What a payment can pay: nothing of an invoice that its owner has closed, else what is open."""
-        return NOTHING if self.state == "CLOSED" else self.open
+        """What a payment can pay: what is open, and nothing of an invoice that its owner has closed or cancelled."""
+        return self.open if self.stated_state == "OPEN" else NOTHING
 
     def has(self, identifier: Identifier) -> bool:
         """Say whether the identifier names this invoice."""
