@@ -1,6 +1,7 @@
 """What the command line says when something is wrong: one line, no traceback, no secret."""
 
 import asyncio
+import json
 import signal
 import subprocess
 import sys
@@ -259,12 +260,17 @@ async def test_doctor_tells_of_a_vhost_that_does_not_exist(command_line: Command
 
 
 @pytest.fixture
-def worker_url(vhost: Vhost) -> Iterator[str]:
+def read() -> str:
+    return ".*"
+
+
+@pytest.fixture
+def worker_url(vhost: Vhost, read: str) -> Iterator[str]:
     """The vhost as a user sees it who may read and write there, and declare nothing."""
     name = f"{vhost.name}-user"
     ask_management(vhost.management_url, "PUT", f"/api/users/{name}", b'{"password": "sesame", "tags": ""}')
     try:
-        rights = b'{"configure": "^$", "write": ".*", "read": ".*"}'
+        rights = json.dumps({"configure": "^$", "write": ".*", "read": read}).encode()
         ask_management(vhost.management_url, "PUT", f"/api/permissions/{vhost.name}/{name}", rights)
         parts = urlsplit(vhost.amqp_url)
         yield urlunsplit(parts._replace(netloc=f"{name}:sesame@{parts.hostname}:{parts.port}"))
@@ -281,6 +287,22 @@ async def test_a_user_who_may_declare_nothing_is_told_so(site_line: CommandLine,
     looked = await site_line.run("doctor", "--json", environment=as_user)
     assert looked.status == 0
     assert "not this user's to check" in looked.json[-1]["detail"]
+
+
+@pytest.mark.parametrize("read", ["payments.(registrations|invoices)"])
+async def test_doctor_names_the_queues_that_a_user_may_not_read(
+    site: Site, site_line: CommandLine, worker_url: str
+) -> None:
+    await site.pay(key="waits")
+    looked = await site_line.run("doctor", "--json", environment={"PAYMENT_WORKER_AMQP_URL": worker_url})
+    assert looked.status == 0, "it may be the user of another command"
+    permissions = looked.json[-1]
+    assert (permissions["check"], permissions["is_warning"]) == ("permissions", True)
+    assert permissions["detail"].startswith("this user may not read payments.dead-letters: ")
+    queue = await site.channel.declare_queue("payments.registrations", passive=True)
+    message = await queue.get()
+    assert message is not None
+    assert not message.redelivered, "to look whether it may be had does not take it"
 
 
 def test_help_imports_neither_driver_nor_model() -> None:

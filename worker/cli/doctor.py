@@ -24,6 +24,7 @@ from worker.cli.terminal import json_option, print_json, shown
 from worker.domain.errors import WorkerError
 from worker.limits import RETRY_TIERS_S
 
+CONSUMED = (catalog.REGISTRATIONS_QUEUE, catalog.INVOICES_QUEUE, catalog.DEAD_LETTERS_QUEUE)
 EXCHANGES = (catalog.PAYMENTS, catalog.OUTCOMES, catalog.DEAD_LETTER, RETRY_RETURN, *map(retry_name, RETRY_TIERS_S))
 
 
@@ -138,7 +139,13 @@ async def _rabbitmq(url: str) -> AsyncIterator[Check]:
         yield _ok("rabbitmq", f"version {_version(connection)}")
         if weakness := weakness_of_broker(url):
             yield _warned("tls", weakness)
-        yield await _topology(connection)
+        topology = await _topology(connection)
+        yield topology
+        if topology.ok:
+            with link_errors("looking at the permissions"):
+                closed = [name for name in CONSUMED if not await _may_consume(connection, name)]
+            if closed:
+                yield _warned("permissions", f"this user may not read {', '.join(closed)}: no worker can run as it")
 
 
 def _version(connection: AbstractConnection) -> str:
@@ -163,6 +170,28 @@ async def _topology(connection: AbstractConnection) -> Check:
         except aiormq.exceptions.ChannelAccessRefused:
             return _ok("topology", "all there; its arguments are not this user's to check")
     return _ok("topology", f"{len(EXCHANGES)} exchanges and {len(QUEUES)} queues, all as they should be")
+
+
+async def _may_consume(connection: AbstractConnection, queue: str) -> bool:
+    """Say whether the user may read the queue. No delivery comes of it.
+
+    RabbitMQ looks for the permission first, and then refuses the arguments.
+    """
+    channel = await connection.channel()
+    try:
+        await (await channel.get_queue(queue, ensure=False)).consume(_never, arguments={"x-priority": "none"})
+    except aiormq.exceptions.ChannelAccessRefused:
+        return False
+    except aiormq.exceptions.ChannelPreconditionFailed:
+        return True
+    finally:
+        if not channel.is_closed:
+            await channel.close()
+    return True
+
+
+async def _never(_: object) -> None:
+    """Stand in for a consumer."""
 
 
 async def _is_there(connection: AbstractConnection, kind: str, name: str) -> bool:
