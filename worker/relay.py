@@ -107,19 +107,22 @@ class Relay:
         async with self._session.connection() as connection:
             relay = await self._number(connection)
             noted = self._backlog.window(self._flight.ids())
-            is_to_look = self._is_to_look(noted)
-            if not is_to_look:
-                await self._begin(publisher, connection, noted)
-            is_room_wanted = len(self._backlog.rows) > len(self._flight.ids())
-            has_cleared = await self._clear(publisher, connection, is_to_delete=is_to_look or is_room_wanted)
-        if not is_to_look:
-            return (has_cleared or self._flight.is_empty) and bool(self._backlog.window(self._flight.ids()))
+            if not self._is_to_look(noted):
+                return await self._publish_own(publisher, connection, noted)
+            await self._clear(publisher, connection, is_to_delete=True)
         self._has_looked = self._flight.is_empty
         if not self._has_looked:
             await self._flight.land()
             return True
         found = await self._look(publisher, relay)
         return bool(found) if self._is_ending else bool(self._backlog.rows) or self._is_look_due()
+
+    async def _publish_own(self, publisher: Publisher, connection: Connection, noted: Known) -> bool:
+        """Publish what is noted, and deal with what has been answered. Say whether more can follow at once."""
+        await self._begin(publisher, connection, noted)
+        is_room_wanted = len(self._backlog.rows) > len(self._flight.ids())
+        has_cleared = await self._clear(publisher, connection, is_to_delete=is_room_wanted)
+        return (has_cleared or self._flight.is_empty) and bool(self._backlog.window(self._flight.ids()))
 
     async def _number(self, connection: Connection) -> int:
         """Return its number, another one for each connection. What it had under the one before, any relay may take."""

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 
@@ -20,6 +20,7 @@ from worker.domain.policy import DuplicateCheck, Policy
 from worker.domain.request import Request
 from worker.domain.verdict import Twin
 from worker.domain.view import Held, PaymentName, View
+from worker.domain.wallet import Wallet
 
 
 async def read_view(connection: Connection, requests: Sequence[Request], policies: Mapping[str, Policy]) -> View:
@@ -41,19 +42,24 @@ async def read_view(connection: Connection, requests: Sequence[Request], policie
         for invoice in invoices
         for kind, value in invoice.identifiers.items()
     }
-    view = View(
+    wallets = await _lock_wallets(connection, requests, bookings.values())
+    return View(
         held=held,
         invoices={invoice.id: invoice for invoice in invoices},
         named=named,
         foreign=await _find_foreign(connection, sorted(wanted - named.keys())),
         twins=await _find_twins(connection, requests, named, policies),
+        wallets={wallet.id: wallet for wallet in wallets},
+        wallets_named={
+            (wallet.company, WalletName(kind, value)): wallet.id
+            for wallet in wallets
+            for kind, value in wallet.names.items()
+        },
         bookings=bookings,
         foreign_payments=await _find_foreign_payments(
             connection, sorted(name for name in cancelled if not held[name].has_come)
         ),
     )
-    await _lock_wallets(connection, requests, view)
-    return view
 
 
 def _registrations(requests: Sequence[Request]) -> Iterator[tuple[str, Registration]]:
@@ -135,18 +141,14 @@ async def _find_twins(
     return Counter(Twin(**row) for row in rows)
 
 
-async def _lock_wallets(connection: Connection, requests: Sequence[Request], view: View) -> None:
+async def _lock_wallets(
+    connection: Connection, requests: Sequence[Request], bookings: Iterable[Booking]
+) -> Sequence[Wallet]:
+    """Return the wallets that are to be drawn from, and those that were and are given back to."""
     wanted = {
         (company, registration.wallet)
         for company, registration in _registrations(requests)
         if registration.wallet is not None
     }
-    ids = {booking.wallet_id for booking in view.bookings.values() if booking.wallet_id is not None}
-    if wanted or ids:
-        wallets = await lock_wallets(connection, wanted, ids)
-        view.wallets = {wallet.id: wallet for wallet in wallets}
-        view.wallets_named = {
-            (wallet.company, WalletName(kind, value)): wallet.id
-            for wallet in wallets
-            for kind, value in wallet.names.items()
-        }
+    ids = {booking.wallet_id for booking in bookings if booking.wallet_id is not None}
+    return await lock_wallets(connection, wanted, ids) if wanted or ids else []

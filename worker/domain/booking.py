@@ -40,8 +40,12 @@ class Booking(Value, frozen=True, kw_only=True):
 
     @property
     def twins(self) -> list[Twin]:
-        """Return what another payment would have to be to look the same, line by line."""
-        return [Twin(line.invoice_id, self.paydate, line.amount_minor, self.payment_type) for line in self.lines]
+        """Return what another payment would have to be to look the same, for each line that pays something."""
+        return [
+            Twin(line.invoice_id, self.paydate, line.amount_minor, self.payment_type)
+            for line in self.lines
+            if line.amount_minor
+        ]
 
 
 def booked(payment_id: int, registration: Registration, verdict: Verdict) -> Booking:
