@@ -1,5 +1,6 @@
 """The command line: `payment-worker`. A command's module is imported only when the command is asked for."""
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -25,6 +26,9 @@ _COMMANDS: Final = {
     "audit": ("audit", "Prove that the books add up."),
 }
 """The command's name → its module here, and its line in --help. Its function has the module's name."""
+
+
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
 
 class _Commands(click.Group):
@@ -70,6 +74,11 @@ def _one_line() -> Iterator[None]:
     except KeyboardInterrupt:
         raise click.ClickException("interrupted; the command can be run again") from None
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in _UNWRITABLE and error.filename is None:
+            # What is left of it could not be written at the end either, and Python would say so once more.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            said = f"what the command prints cannot be written: {error.strerror}. What it was to do may be done"
+            raise click.ClickException(said) from None
         raise click.ClickException(import_module("worker.cli.failure").explain(error)) from error
 
 

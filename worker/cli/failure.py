@@ -1,6 +1,5 @@
 """What a failure is told as: one line that says what happened, where, and what to do. No secret, no traceback."""
 
-import errno
 import ssl
 import traceback
 from pathlib import Path
@@ -14,8 +13,6 @@ from worker.settings import SettingsError
 _SETUP_MISSING = ("NOT_FOUND", "`payment-worker setup`")
 _VHOST_REFUSED = "Expected one of ['Connection.OpenOk']"
 """How the driver puts that the broker closes the connection when the vhost is asked for."""
-
-_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
 _RIGHT_LACKS = (
     "The login in PAYMENT_WORKER_DATABASE_URL lacks the right: the README says which role may do what, "
@@ -43,18 +40,12 @@ def explain(error: BaseException) -> str:
             # The server's detail line would quote the row.
             refused = f"Postgres refuses: {error.args[0] if error.args else said} (SQLSTATE {error.sqlstate})"
             return f"{refused}. {_RIGHT_LACKS}" if isinstance(error, asyncpg.InsufficientPrivilegeError) else refused
+        case OSError() if error.filename is not None:
+            return f"{error.filename}: {error.strerror or type(error).__name__}"
         case OSError():
-            return _of_the_system(error, said)
+            return f"{said or 'timed out'}: a server cannot be reached; `payment-worker doctor` says which"
         case _:
             return f"unexpected {type(error).__name__} in {_place(error)}: please report it"
-
-
-def _of_the_system(error: OSError, said: str) -> str:
-    if error.filename is not None:
-        return f"{error.filename}: {error.strerror or type(error).__name__}"
-    if error.errno in _UNWRITABLE:
-        return f"what the command prints cannot be written: {error.strerror}. What it was to do may be done"
-    return f"{said or 'timed out'}: a server cannot be reached; `payment-worker doctor` says which"
 
 
 def _broker_advice(said: str) -> str:
