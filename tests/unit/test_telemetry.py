@@ -1,25 +1,23 @@
 """How an unexpected error is named in the log: by what it is and where it arose, never by its text."""
 
+from pathlib import Path
+from typing import cast
+
 import asyncpg
 import pytest
 
-from schemas.codec import encode
+from worker.broker.connection import nodes_of
 from worker.domain.errors import LinkLostError
 from worker.telemetry import named
 
 SECRET = "sesame"
 
 
-def raised_in_a_library() -> Exception:
-    try:
-        encode(object())
-    except TypeError as error:
-        return error
-    raise AssertionError
-
-
-def test_an_error_is_named_by_the_innermost_place_of_our_own() -> None:
-    assert named(raised_in_a_library()).startswith("TypeError at codec.py:")
+def test_an_error_of_a_library_is_named_by_the_innermost_place_of_our_own() -> None:
+    with pytest.raises(TypeError) as caught:
+        nodes_of(cast("str", None))
+    assert Path(str(caught.traceback[-1].path)).name == "__init__.py", "of the library that was called"
+    assert named(caught.value).startswith("TypeError at connection.py:")
 
 
 def test_an_error_of_postgres_is_named_with_its_state() -> None:
