@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from tests.benchmarks.payments import as_actor_message, as_published
 from tests.benchmarks.peers.environment import PYTHON
+from tests.integration.command_line import PROGRAM
 from worker.broker.publication import Publication
 
 Books = Literal["worker", "peer"]
@@ -36,7 +37,7 @@ class Contestant:
 WORKER = Contestant(
     "payment-worker",
     "one process",
-    (sys.executable, "-c", "from worker.cli import main; main(prog_name='payment-worker')", "run"),
+    (*PROGRAM, "run"),
     "worker",
 )
 FASTSTREAM = Contestant(

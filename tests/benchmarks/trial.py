@@ -15,6 +15,7 @@ from tests.benchmarks.crew import Crew, environment
 from tests.benchmarks.ledger import Ledger, open_ledger
 from tests.benchmarks.payments import Load
 from tests.benchmarks.stage import Place, Stage
+from tests.site import eventually
 from worker.broker.connection import connect
 from worker.broker.publication import Publication
 from worker.broker.publisher import Publisher
@@ -151,8 +152,18 @@ class _Watch:
 
     async def _told(self, wanted: int) -> int:
         """Return how many outcomes there are once there are so many."""
-        while (count := await self._ledger.count()) < wanted:
-            if self._crew.has_ended or time.monotonic() > self._until:
-                raise TrialError(f"{count} of {wanted} outcomes were told; what it said last:\n{self._crew.log_tail()}")
-            await asyncio.sleep(POLL_S)
+        count = 0
+
+        async def are_told() -> bool:
+            nonlocal count
+            count = await self._ledger.count()
+            if count < wanted and self._crew.has_ended:
+                raise TimeoutError
+            return count >= wanted
+
+        try:
+            await eventually(are_told, within_s=self._until - time.monotonic(), every_s=POLL_S)
+        except TimeoutError:
+            text = f"{count} of {wanted} outcomes were told; what it said last:\n{self._crew.log_tail()}"
+            raise TrialError(text) from None
         return count

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -11,9 +10,9 @@ from pathlib import Path
 from random import Random
 
 from deploy.servers.janitor import Janitor
+from tests.integration.command_line import PROGRAM
 from tests.site import eventually
 
-PROGRAM = (sys.executable, "-c", "from worker.cli import main; main(prog_name='payment-worker')")
 END_S = 60.0
 LOGGED = re.compile(r'"event": "([^"]*)", "level": "(?:error|critical)"|^(Traceback)', re.MULTILINE)
 

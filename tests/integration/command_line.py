@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 DEADLINE_S = 60.0
+NOWHERE = "127.0.0.1:1"
+"""Where no server is."""
 PROGRAM = (sys.executable, "-c", "from worker.cli import main; main(prog_name='payment-worker')")
 
 

@@ -13,12 +13,10 @@ import click
 import pytest
 
 from deploy.servers.answers import ask_management
-from tests.integration.command_line import CommandLine
+from tests.integration.command_line import NOWHERE, CommandLine
 from tests.places import Database, Vhost
 from tests.site import Site
 from worker.cli import main
-
-NOWHERE = "127.0.0.1:1"
 
 
 @pytest.fixture

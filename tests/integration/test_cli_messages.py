@@ -5,10 +5,8 @@ from pathlib import Path
 import aio_pika
 import pytest
 
-from tests.integration.command_line import PROGRAM, CommandLine
+from tests.integration.command_line import NOWHERE, PROGRAM, CommandLine
 from tests.site import Site
-
-NOWHERE = "127.0.0.1:1"
 
 
 @pytest.fixture

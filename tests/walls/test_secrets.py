@@ -8,7 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 from click.testing import CliRunner
 
-from tests.integration.command_line import DEADLINE_S, CommandLine
+from tests.integration.command_line import DEADLINE_S, NOWHERE, CommandLine
 from tests.places import Vhost
 from tests.site import Site
 from tests.walls.loud_worker import LOUD
@@ -17,7 +17,6 @@ from tests.walls.secretive import secretive_line
 from worker.cli import main
 
 AMQP, DATABASE = "PAYMENT_WORKER_AMQP_URL", "PAYMENT_WORKER_DATABASE_URL"
-NOWHERE = "127.0.0.1:1"
 
 
 @pytest.fixture

@@ -55,7 +55,8 @@ class Channel:
         with link_errors(f"setting the prefetch for {queue}"):
             await self._driver.basic_qos(prefetch_count=prefetch_messages, timeout=CONNECT_TIMEOUT_S)
         with link_errors(f"consuming {queue} (see `payment-worker setup`)"):
-            consumed = await self._driver.basic_consume(queue, _never, timeout=CONNECT_TIMEOUT_S)
+            # Deliveries do not go the driver's way.
+            consumed = await self._driver.basic_consume(queue, never, timeout=CONNECT_TIMEOUT_S)
         return cast("str", consumed.consumer_tag)
 
     async def cancel(self, consumer_tag: str) -> None:
@@ -201,5 +202,5 @@ def _reason(closing: "asyncio.Future[object]") -> str:
     return f"the channel was closed: {said}" if said else "the channel was closed"
 
 
-async def _never(_: object) -> None:
-    """Stand in for the driver's consumer, which gets nothing: deliveries do not go its way."""
+async def never(_: object) -> None:
+    """Stand in for a consumer of the driver's that gets nothing."""

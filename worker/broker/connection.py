@@ -3,12 +3,13 @@
 import asyncio
 import random
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import aio_pika
 import aiormq
-from aio_pika.abc import AbstractConnection
+from aio_pika.abc import AbstractChannel, AbstractConnection
+from aiormq.connection import DEFAULT_PORTS
 from pamqp.common import FieldTable
 from yarl import URL
 
@@ -21,8 +22,6 @@ from worker.limits import CONNECT_TIMEOUT_S, HEARTBEAT_S
 _ENDS = (aiormq.AMQPError, aiormq.exceptions.ChannelInvalidStateError, OSError, TimeoutError, StopAsyncIteration)
 
 
-AMQP_PORT, AMQPS_PORT = 5672, 5671
-"""Where the URL names none."""
 _NO_GREETING = "Expected Connection.Start"
 """How the driver puts that what answered is no RabbitMQ, or one that waits for TLS."""
 
@@ -61,8 +60,7 @@ async def _connect(url: str, name: str) -> AbstractConnection:
     properties: FieldTable = {"connection_name": name}
     if not address.host:
         raise LinkLostError("connecting to RabbitMQ: its URL names no host")
-    port = address.port or (AMQPS_PORT if address.scheme == "amqps" else AMQP_PORT)
-    doing = f"connecting to RabbitMQ at {address.host}:{port}"
+    doing = f"connecting to RabbitMQ at {address.host}:{address.port or DEFAULT_PORTS.get(address.scheme)}"
     try:
         with link_errors(doing):
             return await aio_pika.connect(
@@ -81,6 +79,17 @@ async def _connect(url: str, name: str) -> AbstractConnection:
         if said is None:
             raise
         raise LinkLostError(f"{doing}: {said}") from error
+
+
+@asynccontextmanager
+async def brief_channel(connection: AbstractConnection) -> AsyncIterator[AbstractChannel]:
+    """Give the block a channel of its own, which the broker may close in the middle of it."""
+    channel = await connection.channel()
+    try:
+        yield channel
+    finally:
+        if not channel.is_closed:
+            await channel.close()
 
 
 @contextmanager

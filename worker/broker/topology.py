@@ -7,6 +7,7 @@ from aio_pika import ExchangeType
 from aio_pika.abc import AbstractChannel, AbstractConnection
 
 from schemas.catalog import DEAD_LETTER, DEAD_LETTERS_QUEUE, INVOICES_QUEUE, OUTCOMES, PAYMENTS, REGISTRATIONS_QUEUE
+from worker.broker.connection import brief_channel
 from worker.domain.errors import PermanentError
 from worker.limits import BROKER_DELIVERY_LIMIT, RETRY_TIERS_S
 
@@ -24,22 +25,21 @@ def retry_name(delay_s: int) -> str:
     return f"payments.retry.{delay_s}s"
 
 
-QUEUES: Final = (*BINDINGS, DEAD_LETTERS_QUEUE, *map(retry_name, RETRY_TIERS_S))
+CONSUMED: Final = (*BINDINGS, DEAD_LETTERS_QUEUE)
+"""The queues that a worker takes from."""
+QUEUES: Final = (*CONSUMED, *map(retry_name, RETRY_TIERS_S))
 """All of the worker's own."""
 
 
 async def declare(connection: AbstractConnection) -> None:
     """Declare everything. Safe to repeat. Raises PermanentError where something exists with other arguments."""
-    channel = await connection.channel()
     try:
-        await _declare(channel)
+        async with brief_channel(connection) as channel:
+            await _declare(channel)
     except aiormq.exceptions.ChannelPreconditionFailed as error:
         raise PermanentError(
             f"the broker holds other declarations: {error}. Delete or rename what stands there"
         ) from error
-    finally:
-        if not channel.is_closed:
-            await channel.close()
 
 
 async def _declare(channel: AbstractChannel) -> None:

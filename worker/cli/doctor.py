@@ -14,8 +14,9 @@ from worker.books.migrate import encoding_lack, migrations
 from worker.books.rights import RUN
 from worker.books.session import Connection, Session
 from worker.books.sql import query
-from worker.broker.connection import link_errors
-from worker.broker.topology import QUEUES, RETRY_RETURN, declare, retry_name
+from worker.broker.channel import never
+from worker.broker.connection import brief_channel, link_errors
+from worker.broker.topology import CONSUMED, QUEUES, RETRY_RETURN, declare, retry_name
 from worker.cli.broker import broker
 from worker.cli.failure import explain
 from worker.cli.links import weakness_of_broker, weakness_of_database
@@ -24,7 +25,6 @@ from worker.cli.terminal import json_option, print_json, shown
 from worker.domain.errors import WorkerError
 from worker.limits import RETRY_TIERS_S
 
-CONSUMED = (catalog.REGISTRATIONS_QUEUE, catalog.INVOICES_QUEUE, catalog.DEAD_LETTERS_QUEUE)
 EXCHANGES = (catalog.PAYMENTS, catalog.OUTCOMES, catalog.DEAD_LETTER, RETRY_RETURN, *map(retry_name, RETRY_TIERS_S))
 
 
@@ -177,33 +177,23 @@ async def _may_consume(connection: AbstractConnection, queue: str) -> bool:
 
     RabbitMQ looks for the permission first, and then refuses the arguments.
     """
-    channel = await connection.channel()
     try:
-        await (await channel.get_queue(queue, ensure=False)).consume(_never, arguments={"x-priority": "none"})
+        async with brief_channel(connection) as channel:
+            await (await channel.get_queue(queue, ensure=False)).consume(never, arguments={"x-priority": "none"})
     except aiormq.exceptions.ChannelAccessRefused:
         return False
     except aiormq.exceptions.ChannelPreconditionFailed:
-        return True
-    finally:
-        if not channel.is_closed:
-            await channel.close()
+        pass
     return True
 
 
-async def _never(_: object) -> None:
-    """Stand in for a consumer."""
-
-
 async def _is_there(connection: AbstractConnection, kind: str, name: str) -> bool:
-    channel = await connection.channel()
     try:
-        if kind == "exchange":
-            await channel.declare_exchange(name, passive=True)
-        else:
-            await channel.declare_queue(name, passive=True)
+        async with brief_channel(connection) as channel:
+            if kind == "exchange":
+                await channel.declare_exchange(name, passive=True)
+            else:
+                await channel.declare_queue(name, passive=True)
     except aiormq.exceptions.ChannelNotFoundEntity:
         return False
-    finally:
-        if not channel.is_closed:
-            await channel.close()
     return True

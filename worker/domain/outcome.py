@@ -14,7 +14,7 @@ from schemas.outcome import Breakdown, Cancelled, Outcome, OutcomeLine
 from schemas.registration import IdentifierKind, SettledBy
 from worker.domain.allocation import NOTHING, Components
 from worker.domain.request import Request
-from worker.domain.verdict import CancelledPayment, LineVerdict, Verdict
+from worker.domain.verdict import CancelledPayment, LineVerdict, Verdict, first_lines
 
 
 class Terms(NamedTuple):
@@ -92,11 +92,11 @@ def _of_line(line: LineVerdict, currency: str) -> Breakdown:
 
 def _summed(lines: Sequence[LineVerdict], currency: str) -> Breakdown:
     """Return the sum over no line or several; what was open on an invoice counts once."""
-    first_lines = {line.invoice.id: line for line in reversed(lines) if line.invoice is not None}
-    before = _total(line.before for line in first_lines.values())
+    firsts = first_lines(lines)
+    before = _total(line.before for line in firsts.values())
     focused = _total(line.allocation for line in lines)
     written_off = _total(line.written_off for line in lines)
-    last = lines[-1] if len(first_lines) == 1 and all(line.invoice for line in lines) else None
+    last = lines[-1] if len(firsts) == 1 and all(line.invoice for line in lines) else None
     return _breakdown(last, before, focused, written_off, sum(line.unfocused for line in lines), currency)
 
 

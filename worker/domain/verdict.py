@@ -88,6 +88,11 @@ class LineVerdict(Value, frozen=True, kw_only=True):
         return self.invoice.booked(self.allocation.plus(self.written_off)) if self.invoice is not None else None
 
 
+def first_lines(lines: Sequence[LineVerdict]) -> dict[int, LineVerdict]:
+    """Return the first line of each invoice, by its id: what was before that was before the payment."""
+    return {line.invoice.id: line for line in reversed(lines) if line.invoice is not None}
+
+
 def twin_of(line: LineVerdict, registration: Registration) -> Twin | None:
     """Return what another payment would have to be to look the same as this line, unless the line pays nothing."""
     if line.invoice is None or not line.amount_minor:
@@ -116,10 +121,10 @@ class Verdict(Value, frozen=True):
 
     def refused(self, status: Status, reason: Reason, text: str) -> "Verdict":
         """Return the verdict on a payment that would have been booked, but for this: its invoices are as before it."""
-        first_lines = {line.invoice.id: line for line in reversed(self.lines) if line.invoice is not None}
+        firsts = first_lines(self.lines)
         lines = []
         for line in self.lines:
-            first = first_lines[line.invoice.id] if line.invoice is not None else line
+            first = firsts[line.invoice.id] if line.invoice is not None else line
             lines.append(
                 replace(line, invoice=first.invoice, before=first.before, allocation=NOTHING, written_off=NOTHING)
             )
