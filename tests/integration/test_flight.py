@@ -171,9 +171,10 @@ async def test_what_is_confirmed_when_rabbitmq_goes_is_deleted_without_it(
         assert (await site.next_event()).body["idempotency_key"] == "a"
         await asyncio.wait_for(confirmed.wait(), DEADLINE_S)
         assert await site.database.fetchval("SELECT count(*) = 1 FROM outbox")
+        proxy.stall()
         proxy.cut()
         await eventually(lambda: site.database.fetchval("SELECT count(*) = 0 FROM outbox"))
-        assert await is_not_ready(app)
+        assert await is_not_ready(app), "a connection made meanwhile is silent"
 
 
 async def test_what_is_confirmed_gives_way_where_the_next_has_no_room(
