@@ -16,7 +16,7 @@ from deploy.servers.unavailable import Unavailable
 # Below the range from which Linux takes the local ports of outgoing connections (32768 on), so that a server that is
 # stopped for a while finds its port free again.
 PORTS = range(15000, 32000)
-
+_claims: list[socket.socket] = []
 
 Command = list[str | Path]
 
@@ -80,17 +80,29 @@ def account_of(name: str) -> pwd.struct_passwd | None:
 
 
 def free_ports() -> Iterator[int]:
-    """Ports of this machine, free when handed out, each once."""
+    """Ports of this machine, free when handed out, and to nobody else who asks here as long as this process lives."""
     for port in random.sample(PORTS, len(PORTS)):
-        if is_free(port):
+        if _is_free(port) and _claim(port):
             yield port
     raise Unavailable(f"no free port from {PORTS.start} to {PORTS.stop}")
 
 
-def is_free(port: int) -> bool:
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         try:
             probe.bind(("", port))
         except OSError:
             return False
+    return True
+
+
+def _claim(port: int) -> bool:
+    """Take the port's number for UDP: others see it, and the server, which may be long in starting, listens on TCP."""
+    claim = socket.socket(type=socket.SOCK_DGRAM)
+    try:
+        claim.bind(("127.0.0.1", port))
+    except OSError:
+        claim.close()
+        return False
+    _claims.append(claim)
     return True

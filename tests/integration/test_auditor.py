@@ -10,9 +10,10 @@ import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
+from deploy.servers.place import free_ports
 from tests.integration.audited_books import FINDINGS_MAX, PAYMENT, Books, invoice, opened
 from tests.integration.cancelled_books import ACME, cancelled_books, pay
-from tests.integration.test_health import free_port, get
+from tests.over_http import get
 from tests.places import Database
 from tests.site import Site, eventually
 from worker import auditor
@@ -213,7 +214,7 @@ async def test_a_row_that_takes_too_long_is_stepped_over_and_told(
 
 async def test_a_worker_shows_damage_on_its_metrics_page(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("worker.auditor.AUDIT_SHARE_MAX", 1.0)  # else a round takes as long as the machine is busy
-    port = free_port()
+    port = next(free_ports())
 
     async def shows(line: str) -> bool:
         return line in (await asyncio.to_thread(get, port, "/metrics"))[1].splitlines()

@@ -1,32 +1,15 @@
 """What a probe and a scraper get."""
 
 import asyncio
-import socket
-import urllib.error
-import urllib.request
 
+from deploy.servers.place import free_ports
+from tests.over_http import get
 from tests.site import Site, eventually
 from worker.health import Health, HealthServer
 
 
-def get(port: int, path: str) -> tuple[int, str]:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
-    except urllib.error.URLError as error:
-        return 0, str(error)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 async def test_a_worker_is_ready_once_it_takes_messages_and_counts_what_it_did(site: Site) -> None:
-    port = free_port()
+    port = next(free_ports())
 
     async def is_ready() -> bool:
         return (await asyncio.to_thread(get, port, "/readyz"))[0] == 200

@@ -1,7 +1,6 @@
 """A worker process that says all that it can be brought to say, and what it said."""
 
 import asyncio
-import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -59,8 +58,3 @@ class LoudWorker:
                 self._lines.append(each.decode())
                 self._changed.notify_all()
         self._lines.append((await self._process.stdout.read()).decode())
-
-
-def get(port: int, path: str) -> str:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
-        return str(answer.read().decode())

@@ -7,8 +7,9 @@ from typing import Any
 from schemas import catalog
 from tests.integration.command_line import CommandLine
 from tests.integration.dialects import CANCEL, CANONICAL, CRM_COM, INVISIBLE_COLLECTOR, IVVY, ROPO
+from tests.over_http import get
 from tests.site import Site, eventually
-from tests.walls.loud_worker import get, loud_worker
+from tests.walls.loud_worker import loud_worker
 from tests.walls.secret import found
 from worker.broker.delivery import ATTEMPTS_HEADER
 
@@ -91,7 +92,7 @@ async def test_no_text_of_a_payment_is_logged(site: Site) -> None:
         letters = await site.dead_letters(7 * len(BODIES) + 2)
         booked = "SELECT count(*) = $1 FROM payments WHERE statusid = 6"
         await eventually(lambda: site.database.fetchval(booked, len(BODIES) - 1))
-        seen = await asyncio.to_thread(get, port, "/metrics")
+        _, seen = await asyncio.to_thread(get, port, "/metrics")
     assert await site.database.fetchval(booked, len(BODIES) - 1)
     assert {letter["reason"] for letter in letters} == {
         *("malformed_json", "unsupported_content_type", "unknown_type", "invalid", "poison"),
