@@ -34,7 +34,8 @@ def arranged(cores: Cores, accounts: Accounts, program: Iterable[int]) -> Iterat
     books = set(sorted(every)[: len(every) // 2])
     try:
         bind(accounts.processes(program), books)
-        bind(accounts.processes("postgres"), books)
+        for _ in range(2):  # what a process starts has its cores, but for what it started before it was its turn
+            bind(accounts.processes("postgres"), books)
         yield
     finally:
         bind(accounts.processes("postgres"), every)
@@ -43,7 +44,13 @@ def arranged(cores: Cores, accounts: Accounts, program: Iterable[int]) -> Iterat
 def bind(pids: Iterable[int], cores: AbstractSet[int]) -> None:
     """Let all threads of the processes run on these cores alone, and whatever they start."""
     for pid in pids:
-        with suppress(FileNotFoundError, ProcessLookupError):
-            for thread in Path(f"/proc/{pid}/task").iterdir():
-                with suppress(ProcessLookupError):
-                    os.sched_setaffinity(int(thread.name), cores)
+        for thread in threads(pid):
+            with suppress(ProcessLookupError):
+                os.sched_setaffinity(thread, cores)
+
+
+def threads(pid: int) -> list[int]:
+    """Return the ids of the process's threads; none where it has ended."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return [int(thread.name) for thread in Path(f"/proc/{pid}/task").iterdir()]
+    return []

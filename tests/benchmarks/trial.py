@@ -127,15 +127,16 @@ class _Watch:
         self.cpu_us: dict[str, float] = {}
 
     async def until_told(self) -> None:
-        """Measure from the first outcomes to the last."""
-        first = await self._told(int(self._messages * START_SHARE))
-        began, used_before = time.perf_counter(), self._accounts.cpu_s(self._crew.pids)
+        """Measure from the first outcomes to the last; from the start where all are there at the first look."""
+        (began, used_before), first = self._spent(), 0
+        told = await self._told(int(self._messages * START_SHARE))
+        if told < self._messages:
+            (began, used_before), first = self._spent(), told
         last = await self._told(self._messages)
-        took_s, used = time.perf_counter() - began, self._accounts.cpu_s(self._crew.pids)
+        ended, used = self._spent()
         self._crew.look()
-        if last > first:
-            self.per_s = (last - first) / took_s
-            self.cpu_us = cpu_us_each(used_before, used, last - first)
+        self.per_s = (last - first) / (ended - began)
+        self.cpu_us = cpu_us_each(used_before, used, last - first)
 
     async def until_killed(self, kills: int) -> None:
         """Kill and start it so often, spread over its work, and wait until nothing more comes."""
@@ -143,12 +144,16 @@ class _Watch:
             before = await self._told(self._messages * number // (kills + 1))
             self._crew.kill()
             self._crew.start()
-        last, quiet_since = await self._told(before + 1), time.monotonic()
+        last, quiet_since = await self._told(min(before + 1, self._messages)), time.monotonic()
         while time.monotonic() - quiet_since < (QUIET_S if last >= self._messages else MISSING_QUIET_S):
             await asyncio.sleep(POLL_S)
             count = await self._ledger.count()
             if count != last:
                 last, quiet_since = count, time.monotonic()
+
+    def _spent(self) -> tuple[float, dict[str, float]]:
+        """Return the time, and the CPU that has been used so far."""
+        return time.perf_counter(), self._accounts.cpu_s(self._crew.pids)
 
     async def _told(self, wanted: int) -> int:
         """Return how many outcomes there are once there are so many."""
