@@ -7,11 +7,16 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck, settings
 
 from deploy.servers import Servers, Unavailable, provide
 from tests.places import Database, Vhost, database_url, new_database, new_vhost
 from tests.private import end_as_on_ctrl_c
 from tests.site import Site, open_site
+
+# Every property is tried on as many examples, with no clock on each: the machine may be busy.
+settings.register_profile("properties", max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("properties")
 
 
 def pytest_configure() -> None:

@@ -8,7 +8,7 @@ from deploy.servers.answers import await_answer
 from deploy.servers.janitor import Janitor
 from deploy.servers.place import Command, Place
 
-STOP_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 120.0
 
 
 class NativeServer(ABC):

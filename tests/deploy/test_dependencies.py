@@ -178,6 +178,13 @@ def advisory_service() -> Iterator[list[str]]:
             thread.join()
 
 
+@pytest.fixture
+def without_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is on this machine is asked directly."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+@pytest.mark.usefixtures("without_proxy")
 @pytest.mark.skipif(find_spec("pip_audit") is None, reason="pip-audit is not installed")
 @pytest.mark.parametrize(("version", "told"), [("8.1", []), ("7.0", ["click 7.0: PYSEC-click, mended in 9.9"])])
 def test_pip_audit_finds_the_hole_in_a_package_that_has_one(tmp_path: Path, version: str, told: list[str]) -> None:
@@ -186,6 +193,7 @@ def test_pip_audit_finds_the_hole_in_a_package_that_has_one(tmp_path: Path, vers
         assert advisories.complaints(tmp_path / "requirements.lock", options) == told
 
 
+@pytest.mark.usefixtures("without_proxy")
 @pytest.mark.skipif(find_spec("pip_audit") is None, reason="pip-audit is not installed")
 def test_without_an_advisory_service_nothing_is_known(tmp_path: Path) -> None:
     (tmp_path / "requirements.lock").write_text(f"click==8.1 \\\n{HASH}\n")

@@ -64,7 +64,7 @@ def image(servers: Servers) -> Iterator[str]:
     if servers.way != "docker":
         pytest.skip("the image is made and run where the servers are containers: PAYMENT_WORKER_SERVERS=docker")
     name = f"payment-worker:test-{secrets.token_hex(4)}"
-    docker("build", "--network=host", f"--tag={name}", "--file=deploy/Dockerfile", ".")
+    docker("build", "--network=host", f"--tag={name}", "--file=deploy/Dockerfile", ".", deadline_s=3600)
     yield name
     docker("image", "rm", name)
 

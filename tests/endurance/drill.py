@@ -30,6 +30,7 @@ from tests.site import eventually
 
 LOOK_S = 1.0
 TELL_S = 10.0
+REST_S = 30.0
 SHOWN_INVOICES = 5
 
 
@@ -113,7 +114,7 @@ class Drill:
             await self.fleet.end()
         except TimeoutError:
             self.violations.append("a worker was started and never took messages")
-        await self._await_rest("something is left after the end", 2 * LOOK_S)
+        await self._await_rest("something is left after the end", REST_S)
         self.violations += self.fleet.deserted
 
     async def _await_rest(self, otherwise: str, patience_s: float) -> None:

@@ -20,7 +20,7 @@ from tests.endurance.traffic import Traffic
 from tests.endurance.world import World
 from tests.places import database_url, new_database, new_vhost
 
-ARGUMENTS = "--payments 1500 --kills 6 --restarts 2 --seed 7 --ahead 500 --patience 100 --keep"
+ARGUMENTS = "--payments 1500 --kills 6 --restarts 2 --seed 7 --ahead 500 --keep"
 
 
 @dataclass

@@ -14,7 +14,7 @@ from deploy.servers import Servers
 from deploy.servers.janitor import await_end
 
 ROOT = Path(__file__).parents[2]
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
 
 def run(servers: Servers, program: str) -> "subprocess.Popen[str]":
