@@ -56,7 +56,9 @@ ACTIVITY = "SELECT * FROM pg_stat_activity WHERE datname = current_database() AN
 
 async def looked_on(site: Site, vhost: Vhost, port: int) -> str:
     """Return what anyone can see of the worker: over HTTP, in the process list, in both servers."""
-    seen = [str(await asyncio.to_thread(get, port, path)) for path in ("/metrics", "/readyz", "/livez")]
+    answers = [await asyncio.to_thread(get, port, path) for path in ("/metrics", "/readyz", "/livez")]
+    assert all(status for status, _ in answers)
+    seen = [text for _, text in answers]
     seen.append(await asyncio.to_thread(command_lines))
     seen += [str(tuple(row)) for row in await site.database.fetch(ACTIVITY)]
 

@@ -92,12 +92,13 @@ async def test_no_text_of_a_payment_is_logged(site: Site) -> None:
         letters = await site.dead_letters(7 * len(BODIES) + 2)
         booked = "SELECT count(*) = $1 FROM payments WHERE statusid = 6"
         await eventually(lambda: site.database.fetchval(booked, len(BODIES) - 1))
-        _, seen = await asyncio.to_thread(get, port, "/metrics")
+        status, seen = await asyncio.to_thread(get, port, "/metrics")
     assert await site.database.fetchval(booked, len(BODIES) - 1)
     assert {letter["reason"] for letter in letters} == {
         *("malformed_json", "unsupported_content_type", "unknown_type", "invalid", "poison"),
     }
     assert "message failed" in worker.said
+    assert status == 200
     errors = "\n".join(letter["error"] + letter["errors"] for letter in letters)
     assert found(worker.said + seen + errors, SAID) == []
 
