@@ -5,6 +5,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import aio_pika
+
+from schemas.catalog import OUTCOMES
 from tests.integration.audited_books import NOW, invoice
 from tests.integration.cancelled_books import pay
 from tests.site import DEADLINE_S, Site, eventually
@@ -75,6 +78,17 @@ class Relaying:
     async def keys(self, count: int) -> list[str]:
         return [event.body["idempotency_key"] for event in await self.site.events(count)]
 
+    async def tells_no_more(self) -> bool:
+        """Say that nothing has come, given more time than a relay needs that has something to tell."""
+        for _ in range(50):
+            await self.rows_left()
+        outcomes = await self.site.channel.get_exchange(OUTCOMES, ensure=False)
+        await outcomes.publish(aio_pika.Message(b'{"idempotency_key": "mark"}'), "outcome.acme.mark")
+        return await self.keys(1) == ["mark"]
+
+    async def rows_left(self) -> int:
+        return int(await self.site.database.fetchval("SELECT count(*) FROM outbox"))
+
     async def has_number(self) -> bool:
         return self.backlog.relay is not None
 
@@ -87,7 +101,7 @@ class Relaying:
         return not self.backlog.rows and not self.backlog.left
 
     async def is_told(self) -> bool:
-        return bool(await self.site.database.fetchval("SELECT count(*) = 0 FROM outbox")) and await self.has_forgotten()
+        return await self.rows_left() == 0 and await self.has_forgotten()
 
 
 @asynccontextmanager

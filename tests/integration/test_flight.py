@@ -15,7 +15,7 @@ from schemas.catalog import OUTCOMES, outcome_key
 from schemas.outcome import Status
 from tests.faults.proxy import Proxy
 from tests.integration.relaying import Relaying, open_relaying
-from tests.site import DEADLINE_S, Site, eventually, is_not_ready, is_ready
+from tests.site import DEADLINE_S, Site, eventually, is_not_ready
 from worker.books.outbox import Taken, delete_outbox, take_oldest
 from worker.broker.connection import connect
 from worker.broker.publication import Publication
@@ -40,19 +40,6 @@ async def relaying(site: Site, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) ->
     async with open_relaying(site, proxy.url) as relaying, relaying.waiting():
         yield relaying
         proxy.heal()
-
-
-async def tells_no_more(relaying: Relaying) -> bool:
-    """Say that nothing has come, given more time than a relay needs that has something to tell."""
-    for _ in range(50):
-        await rows_left(relaying)
-    outcomes = await relaying.site.channel.get_exchange(OUTCOMES, ensure=False)
-    await outcomes.publish(aio_pika.Message(b'{"idempotency_key": "mark"}'), "outcome.acme.mark")
-    return await relaying.keys(1) == ["mark"]
-
-
-async def rows_left(relaying: Relaying) -> int:
-    return int(await relaying.site.database.fetchval("SELECT count(*) FROM outbox"))
 
 
 async def waits(relaying: Relaying) -> bool:
@@ -85,7 +72,7 @@ async def test_what_is_booked_next_is_told_before_what_came_before_is_confirmed(
 
     monkeypatch.setattr("worker.relay.take_oldest", note_look)
     await begin_and_hold(relaying, proxy, "a", "b", "c")
-    assert await rows_left(relaying) == 3
+    assert await relaying.rows_left() == 3
     proxy.hand_on()
     await eventually(lambda: has_left(relaying, 2))
     proxy.heal()
@@ -95,7 +82,7 @@ async def test_what_is_booked_next_is_told_before_what_came_before_is_confirmed(
 
 
 async def has_left(relaying: Relaying, rows: int) -> bool:
-    return await rows_left(relaying) == rows
+    return await relaying.rows_left() == rows
 
 
 async def test_what_is_confirmed_makes_room_for_the_next_at_once(
@@ -104,7 +91,7 @@ async def test_what_is_confirmed_makes_room_for_the_next_at_once(
     monkeypatch.setattr("worker.backlog.RELAY_WINDOW_MESSAGES", 2)
     await begin_and_hold(relaying, proxy, "a", "b")
     relaying.note(await relaying.book_own("c"))
-    assert await tells_no_more(relaying)
+    assert await relaying.tells_no_more()
     proxy.hand_on()
     assert await relaying.keys(1) == ["c"]
 
@@ -112,11 +99,16 @@ async def test_what_is_confirmed_makes_room_for_the_next_at_once(
 @pytest.fixture
 async def patient(site: Site, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Relaying]:
     """One that does not delete what is confirmed until it has a reason to."""
-    for name in ("relay.RELAY_POLL_S", "relay.RELAY_DELETE_DELAY_S", "flight.RELAY_DELETE_DELAY_S"):
-        monkeypatch.setattr(f"worker.{name}", 3600.0)
-    async with open_relaying(site, proxy.url) as relaying, relaying.running():
-        await eventually(relaying.has_number)
+    monkeypatch.setattr("worker.relay.RELAY_POLL_S", 3600.0)
+    async with open_relaying(site, proxy.url) as relaying, relaying.waiting():
+        put_off_deletions(monkeypatch)
         yield relaying
+
+
+def put_off_deletions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have nothing deleted merely because it has been confirmed for some time."""
+    for module in ("relay", "flight"):
+        monkeypatch.setattr(f"worker.{module}.RELAY_DELETE_DELAY_S", 3600.0)
 
 
 async def test_what_is_confirmed_is_deleted_together_with_more_and_not_told_again(
@@ -130,8 +122,8 @@ async def test_what_is_confirmed_is_deleted_together_with_more_and_not_told_agai
 
     monkeypatch.setattr("worker.relay.delete_outbox", note_deleted)
     await begin(patient, "a", "b", "c")
-    assert await tells_no_more(patient)
-    assert (await rows_left(patient), deleted) == (3, [])
+    assert await patient.tells_no_more()
+    assert (await patient.rows_left(), deleted) == (3, [])
     patient.backlog.note_written(await patient.book("nobody's"), None)
     assert await patient.keys(1) == ["nobody's"]
     await eventually(patient.is_told)
@@ -142,39 +134,51 @@ async def test_what_is_confirmed_is_deleted_together_with_more_and_not_told_agai
 async def test_what_is_confirmed_when_the_relay_is_stopped_is_deleted_all_the_same(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("relay.RELAY_POLL_S", "relay.RELAY_DELETE_DELAY_S", "flight.RELAY_DELETE_DELAY_S"):
-        monkeypatch.setattr(f"worker.{name}", 3600.0)
-    confirmed = asyncio.Event()
-    monkeypatch.setattr("worker.relay.PUBLISHED.inc", lambda _: confirmed.set())
+    monkeypatch.setattr("worker.relay.RELAY_POLL_S", 3600.0)
     async with open_relaying(site, site.amqp_url) as relaying:
         running = asyncio.create_task(relaying.relay.run(relaying.publisher))
         await eventually(relaying.has_number)
+        await begin(relaying, "first")
+        await eventually(relaying.is_told)
+        put_off_deletions(monkeypatch)
+        confirmed = confirming(monkeypatch)
         await begin(relaying, "a")
         await asyncio.wait_for(confirmed.wait(), DEADLINE_S)
         running.cancel()
         await asyncio.wait([running])
-        assert await rows_left(relaying) == 1
+        assert await relaying.rows_left() == 1
         await relaying.relay.clear()
         assert await relaying.is_told()
+
+
+def confirming(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Return what is set once an outcome has been confirmed."""
+    confirmed = asyncio.Event()
+    monkeypatch.setattr("worker.relay.PUBLISHED.inc", lambda _: confirmed.set())
+    return confirmed
 
 
 async def test_what_is_confirmed_when_rabbitmq_goes_is_deleted_without_it(
     site: Site, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("relay.RELAY_POLL_S", "relay.RELAY_DELETE_DELAY_S", "flight.RELAY_DELETE_DELAY_S"):
-        monkeypatch.setattr(f"worker.{name}", 3600.0)
-    confirmed = asyncio.Event()
-    monkeypatch.setattr("worker.relay.PUBLISHED.inc", lambda _: confirmed.set())
+    monkeypatch.setattr("worker.relay.RELAY_POLL_S", 3600.0)
+    outbox_is_empty = "SELECT count(*) = 0 FROM outbox"
     async with site.worker(amqp_url=proxy.url) as app:
-        await eventually(lambda: is_ready(app))
+        await site.pay(key="first")
+        await site.event_of("first")
+        await eventually(lambda: site.database.fetchval(outbox_is_empty))
+        put_off_deletions(monkeypatch)
+        confirmed = confirming(monkeypatch)
         await site.pay(key="a")
-        assert (await site.next_event()).body["idempotency_key"] == "a"
+        await site.event_of("a")
         await asyncio.wait_for(confirmed.wait(), DEADLINE_S)
-        assert await site.database.fetchval("SELECT count(*) = 1 FROM outbox")
+        assert not await site.database.fetchval(outbox_is_empty)
         proxy.stall()
         proxy.cut()
-        await eventually(lambda: site.database.fetchval("SELECT count(*) = 0 FROM outbox"))
-        assert await is_not_ready(app), "a connection made meanwhile is silent"
+        await eventually(lambda: site.database.fetchval(outbox_is_empty))
+        await eventually(lambda: is_not_ready(app))  # a connection made meanwhile is silent
+        assert await site.database.fetchval(outbox_is_empty)
+        proxy.heal()
 
 
 async def test_what_is_confirmed_gives_way_where_the_next_has_no_room(
@@ -182,14 +186,14 @@ async def test_what_is_confirmed_gives_way_where_the_next_has_no_room(
 ) -> None:
     monkeypatch.setattr("worker.backlog.RELAY_WINDOW_MESSAGES", 2)
     await begin(patient, "a", "b", "c")
-    assert await rows_left(patient) < 3
+    assert await patient.rows_left() < 3
 
 
 async def test_what_is_on_its_way_is_not_found_by_a_look(relaying: Relaying, proxy: Proxy) -> None:
     proxy.hold_answers()
     await begin(relaying, "a")
     relaying.backlog.note_written(await relaying.book("nobody's"), None)
-    assert await tells_no_more(relaying)
+    assert await relaying.tells_no_more()
     proxy.heal()
     assert await relaying.keys(1) == ["nobody's"]
     await eventually(relaying.is_told)
@@ -211,7 +215,7 @@ async def test_no_more_is_under_way_than_one_window_may_be(
         relaying.note(batch)
         assert await relaying.keys(1) == [key]
     relaying.note(rows[2])
-    assert await tells_no_more(relaying)
+    assert await relaying.tells_no_more()
     proxy.heal()
     assert await relaying.keys(1) == ["c"]
     await eventually(relaying.is_told)
@@ -225,7 +229,7 @@ async def test_what_a_queue_refuses_is_no_longer_the_relay_s_own_and_waits_to_be
     await begin(relaying, "a")
     await eventually(lambda: site.database.fetchval("SELECT count(*) = 1 FROM outbox WHERE relay IS NULL"))
     await eventually(relaying.has_forgotten)
-    assert await tells_no_more(relaying)
+    assert await relaying.tells_no_more()
 
 
 async def test_while_nothing_is_taken_it_waits_longer_and_longer(
@@ -286,7 +290,7 @@ async def test_what_was_on_its_way_when_the_connection_ended_is_told_again_in_it
         proxy.cut()
         with pytest.raises(LinkLostError):
             await asyncio.wait_for(running, DEADLINE_S)
-        assert await rows_left(relaying) == 2
+        assert await relaying.rows_left() == 2
         proxy.heal()
         async with await connect(proxy.url, "again") as connection:
             relaying.publisher = Publisher(connection)
@@ -308,7 +312,7 @@ async def test_a_channel_given_up_after_a_refusal_is_closed_when_all_on_it_is_an
         refused = asyncio.create_task(publisher.publish_each([to_full]))
         await asyncio.wait_for(proxy.holds.wait(), DEADLINE_S)
         taken = asyncio.create_task(publisher.publish_each([to_open]))
-        await eventually(lambda: holds(site, "open", 2))
+        await eventually(lambda: site.holds("open", 2))
         proxy.hand_on()
         (answer,) = await asyncio.wait_for(refused, DEADLINE_S)
         assert isinstance(answer, UnavailableError)
@@ -326,8 +330,3 @@ async def fill(site: Site) -> AbstractQueue:
     queue = await site.channel.declare_queue("full", durable=True, arguments=arguments)
     await site.channel.default_exchange.publish(aio_pika.Message(b"no room"), "full")
     return queue
-
-
-async def holds(site: Site, queue: str, messages: int) -> bool:
-    declared = await site.channel.declare_queue(queue, passive=True)
-    return declared.declaration_result.message_count == messages

@@ -91,7 +91,7 @@ async def test_the_rows_of_a_relay_that_lives_are_left_to_it_and_found_when_it_i
         assert await relaying.keys(2) == ["own", "nobody's"]
         await eventually(relaying.has_forgotten)
         relaying.look()
-        assert relaying.site.is_quiet()
+        assert await relaying.tells_no_more()
     await eventually(relaying.is_alone)
     relaying.look()
     assert await relaying.keys(1) == ["another's"]
