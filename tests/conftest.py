@@ -29,6 +29,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("servers")
 
 
+@pytest.fixture
+def patient_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for a row does so until a slow machine is done with it. Deadlocks are found as ever."""
+    monkeypatch.setattr("worker.books.session.LOCK_TIMEOUT_MS", 60_000)
+
+
 @pytest.fixture(scope="session")
 def servers(request: pytest.FixtureRequest) -> Iterator[Servers]:
     with provided(request, os.environ) as found:

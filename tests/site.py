@@ -22,6 +22,9 @@ from worker.settings import Settings
 
 DEADLINE_S = 60.0
 """How long a test waits for an event before it fails. Far more than a healthy run takes."""
+WAITS_FOR_A_LOCK = (
+    "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
 LOOK_S = 0.02
 
 ROPO = {"amount": "710.00", "billcode": "1234567", "paydate": "2017-10-10"}
@@ -113,6 +116,16 @@ class Site:
     async def queue_is_empty(self, name: str) -> bool:
         queue = await self.channel.declare_queue(name, passive=True)
         return queue.declaration_result.message_count == 0
+
+    async def holds(self, name: str, messages: int) -> bool:
+        """Say whether so many wait in the queue. One that does not answer RabbitMQ in time seems to be empty."""
+        queue = await self.channel.declare_queue(name, passive=True)
+        return queue.declaration_result.message_count == messages
+
+    async def has_delivered_all(self, name: str) -> bool:
+        """Say whether a queue that is consumed from has handed out all of it."""
+        said = (await self.channel.declare_queue(name, passive=True)).declaration_result
+        return said.message_count == 0 and bool(said.consumer_count)
 
     async def on_outcome(self, message: AbstractIncomingMessage) -> None:
         await message.ack()

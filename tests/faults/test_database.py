@@ -108,8 +108,7 @@ async def test_a_full_disk_pauses_the_worker_which_holds_no_more_than_its_prefet
     async with site.worker(prefetch_messages=PREFETCH) as app:
         await eventually(lambda: site.database.fetchval("SELECT last_value >= 4 FROM refusals"))
         assert await is_waiting(app)
-        waiting = await site.channel.declare_queue("payments.registrations", passive=True)
-        assert waiting.declaration_result.message_count == 300 - PREFETCH
+        await eventually(lambda: site.holds("payments.registrations", 300 - PREFETCH))
         await assert_nothing_was_charged(site)
         await site.database.execute("DROP TABLE full_disk")
         events = await events_of(site, 300)

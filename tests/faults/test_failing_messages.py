@@ -7,7 +7,7 @@ import pytest
 
 from tests.faults.oracle import assert_each_booked_and_told_once
 from tests.faults.payments import events_of, invoices, pay_many
-from tests.site import Site, eventually
+from tests.site import WAITS_FOR_A_LOCK, Site, eventually
 from worker.broker.delivery import ATTEMPTS_HEADER
 from worker.limits import HEADER_BYTES_MAX, IMMEDIATE_ATTEMPTS_MAX
 
@@ -18,7 +18,6 @@ FAIL_ON_KEY = """
     CREATE SEQUENCE failures;
 """
 FAIL_TIMES = "IF nextval('failures') <= {times} THEN RAISE EXCEPTION 'not now' USING ERRCODE = '{sqlstate}'; END IF;"
-WAITS_FOR_A_LOCK = "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 SERIALIZATION, DEADLOCK, LOCK_TIMEOUT, UNEXPECTED = "40001", "40P01", "55P03", "P0001"
 
 
@@ -123,9 +122,9 @@ async def test_rows_that_stay_locked_hold_up_the_one_payment_that_asks_for_them(
             await other.execute("SELECT FROM invoices WHERE billcode = 'b3' FOR UPDATE")
             await pay_many(site, 10)
             async with site.worker():
+                await eventually(lambda: waits_for_retry(site))
                 events = await events_of(site, 9)
                 assert all(event.body["lines"][0]["billcode"] != "b3" for event in events)
-                await eventually(lambda: waits_for_retry(site))
         async with site.worker():
             events = await events_of(site, 10, seen=events)
     finally:

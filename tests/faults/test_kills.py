@@ -16,6 +16,7 @@ from tests.faults.processes import forked_worker, worker_process
 from tests.faults.proxy import Proxy
 from tests.site import DEADLINE_S, Event, Site, eventually
 
+QUEUE = "payments.registrations"
 KILLS_AT_RANDOM = 20
 WORKERS = 3
 PAYMENTS_A_KILL = 100
@@ -53,12 +54,12 @@ async def test_thirty_kills_in_a_row_with_the_same_messages_in_hand_dead_letter_
             await other.execute("SELECT FROM invoices FOR UPDATE")
             for _ in range(KILLS_IN_A_ROW):
                 with forked_worker(site) as worker:
-                    await eventually(lambda: are_ready(site, 0))
+                    await eventually(lambda: site.has_delivered_all(QUEUE))
                     worker.kill()
-                await eventually(lambda: are_ready(site, HELD))
+                await eventually(lambda: site.holds(QUEUE, HELD))
     finally:
         await other.close()
-    queue = await site.channel.get_queue("payments.registrations", ensure=False)
+    queue = await site.channel.get_queue(QUEUE, ensure=False)
     message = await queue.get()
     assert message is not None
     assert message.headers["x-delivery-count"] == KILLS_IN_A_ROW
@@ -67,11 +68,6 @@ async def test_thirty_kills_in_a_row_with_the_same_messages_in_hand_dead_letter_
     async with site.worker():
         events = await events_of(site, HELD)
     await assert_each_booked_and_told_once(site, events, HELD)
-
-
-async def are_ready(site: Site, count: int) -> bool:
-    queue = await site.channel.declare_queue("payments.registrations", passive=True)
-    return queue.declaration_result.message_count == count
 
 
 async def test_a_worker_process_as_ops_starts_it_is_killed_under_load(site: Site) -> None:
@@ -90,7 +86,7 @@ async def test_a_worker_process_as_ops_starts_it_is_killed_under_load(site: Site
 async def test_sigterm_under_load_ends_in_order_with_everything_booked_told(site: Site) -> None:
     await invoices(site)
     await pay_many(site, 3000)
-    async with worker_process(site) as process:
+    async with worker_process(site, PAYMENT_WORKER_SHUTDOWN_DEADLINE_S=str(DEADLINE_S - 10)) as process:
         events = [await site.next_event()]
         process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(DEADLINE_S):
@@ -101,8 +97,7 @@ async def test_sigterm_under_load_ends_in_order_with_everything_booked_told(site
     booked = await site.database.fetchval("SELECT count(*) FROM payments")
     assert booked > 0
     assert await site.database.fetchval("SELECT count(*) FROM outbox") == 0
-    waiting = await site.channel.declare_queue("payments.registrations", passive=True)
-    assert waiting.declaration_result.message_count == 3000 - booked
+    await eventually(lambda: site.holds(QUEUE, 3000 - booked))
 
     async with site.worker():
         events = await events_of(site, 3000, seen=events)

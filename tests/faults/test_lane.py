@@ -52,7 +52,7 @@ async def lane(site: Site, server: Server) -> AsyncIterator[Lane]:
     running: asyncio.Task[None] | None = None
     try:
         # All that is to be delivered has arrived before the lane begins: the answer to the pause comes after it.
-        await eventually(lambda: site.queue_is_empty(QUEUE))
+        await eventually(lambda: site.has_delivered_all(QUEUE))
         await intake.pause()
         await intake.resume()
         running = asyncio.create_task(lane.run())
@@ -94,7 +94,7 @@ async def test_a_server_away_stops_the_lane_and_it_begins_small_with_what_it_hel
         assert waiting.is_paused
         assert server.batches == [["k0"]], "while it is away the server is probed, and no message is tried on it"
         await site.pay(key="later")
-        assert not await site.queue_is_empty(QUEUE), "its consumer is cancelled"
+        await eventually(lambda: site.holds(QUEUE, 1))  # its consumer is cancelled
         server.is_away = False
         await eventually(lambda: have_come(server, 1 + 40 + 1))
         await eventually(lambda: goes_on(waiting))
@@ -175,8 +175,8 @@ async def test_what_went_to_a_retry_queue_does_not_speak_for_a_server_that_is_aw
         await eventually(lambda: goes_on(working))
 
     told = [["k0"], ["k1", "k2"], ["failing"], ["failing"], ["failing"], ["k4"], ["k4"], ["k5", "k6"]]
-    assert server.batches == told
-    assert paused == [False] * 6 + [True, False]
+    assert server.batches[: len(told)] == told  # k3 comes again after 5 s
+    assert paused[: len(told)] == [False] * 6 + [True, False]
 
 
 async def test_messages_in_flight_at_two_crashes_are_taken_alone(site: Site) -> None:

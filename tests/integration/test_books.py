@@ -18,7 +18,7 @@ from schemas.orders import AllocationOrder
 from schemas.registration import Identifier
 from tests.builders import a_message
 from tests.places import Database, database_url, new_database
-from tests.site import eventually
+from tests.site import WAITS_FOR_A_LOCK, eventually
 from worker.books.companies import put_policy, read_policies
 from worker.books.ledger import settle_batch
 from worker.books.lookup import lock_invoices
@@ -156,6 +156,7 @@ async def test_two_names_of_one_invoice_in_one_batch_mean_one_invoice(session: S
     assert (row["version"], row["capital"], row["external_id"]) == (3, 300, "E1")
 
 
+@pytest.mark.usefixtures("patient_locks")
 async def test_batches_that_name_the_same_invoices_in_any_order_do_not_deadlock(
     session: Session, database: Database
 ) -> None:
@@ -180,6 +181,7 @@ async def test_batches_write_their_keys_in_one_order_so_that_they_do_not_deadloc
     assert [row["idempotency_key"] for row in written] == ["K1", "k10", "k2", "k3"]
 
 
+@pytest.mark.usefixtures("patient_locks")
 @pytest.mark.parametrize("setting", ["seqscan", "hashjoin", "nestloop", "mergejoin", "indexscan", "hashagg"])
 async def test_invoices_that_had_to_be_waited_for_are_all_there(
     session: Session, database: Database, setting: str
@@ -203,9 +205,8 @@ async def locked(session: Session, setting: str, wanted: Sequence[tuple[str, Ide
 
 
 async def waits(connection: Connection) -> bool:
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     await connection.execute("SELECT pg_stat_clear_snapshot()")
-    return bool(await connection.fetchval(waiting))
+    return bool(await connection.fetchval(WAITS_FOR_A_LOCK))
 
 
 async def test_the_same_names_in_two_companies_are_two_invoices(session: Session) -> None:

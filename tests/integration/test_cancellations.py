@@ -14,7 +14,7 @@ from schemas.sources.cancel import CANCEL
 from tests.builders import a_message, a_put, body
 from tests.integration.command_line import CommandLine
 from tests.places import Database
-from tests.site import Site, eventually
+from tests.site import DEADLINE_S, WAITS_FOR_A_LOCK, Site, eventually
 from worker.books.audit import audit
 from worker.books.companies import put_policy
 from worker.books.ledger import settle_batch
@@ -82,16 +82,15 @@ async def open_capital(session: Session) -> Any:
 
 async def blocked(session: Session) -> bool:
     """Say whether some session waits for a lock of another."""
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     async with session.connection() as connection:
-        return bool(await connection.fetchval(waiting))
+        return bool(await connection.fetchval(WAITS_FOR_A_LOCK))
 
 
 async def race(database: Database, session: Session, first: Request, second: Request) -> Reason:
     """Let the second come while the first is about to commit; return what the second comes to when tried again."""
     async with Hesitant(database) as hesitant, Session(database.url, "second") as other:
         slow = asyncio.create_task(settle(hesitant, first))
-        await hesitant.is_about_to_commit.wait()
+        await asyncio.wait_for(hesitant.is_about_to_commit.wait(), DEADLINE_S)
         fast = asyncio.create_task(settle(other, second))
         await eventually(lambda: blocked(session))
         hesitant.may_commit.set()

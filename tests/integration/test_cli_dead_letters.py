@@ -10,7 +10,7 @@ import pytest
 
 from schemas import catalog
 from tests.integration.command_line import CommandLine
-from tests.site import ROPO, Site, eventually
+from tests.site import ROPO, WAITS_FOR_A_LOCK, Site, eventually
 from worker.books.dead_letters import Deed, lock_dead_letters, mark_dead_letters, resolve_dead_letters
 from worker.books.session import Session
 from worker.broker.connection import connect
@@ -251,6 +251,7 @@ async def test_a_company_cannot_resolve_the_letter_of_another(site: Site, line: 
     assert (await shown(line, 1))["state"] == "replayed"
 
 
+@pytest.mark.usefixtures("patient_locks")
 async def test_a_worker_faster_than_the_replays_own_commit_still_resolves_the_letter(site: Site) -> None:
     await three_letters(site)
     async with Session(site.database_url, "replay") as ops, Session(site.database_url, "worker") as worker:
@@ -262,12 +263,7 @@ async def test_a_worker_faster_than_the_replays_own_commit_still_resolves_the_le
                     await resolve_dead_letters(connection, [(1, "acme")])
 
             resolving = asyncio.create_task(resolve())
-
-            async def is_waiting() -> bool:
-                waiting = "wait_event_type = 'Lock' AND datname = current_database()"
-                return bool(await site.database.fetchval(f"SELECT count(*) > 0 FROM pg_stat_activity WHERE {waiting}"))
-
-            await eventually(is_waiting)
+            await eventually(lambda: site.database.fetchval(WAITS_FOR_A_LOCK))
             await mark_dead_letters(replaying, [1], "replayed", Deed("replayed", "ann", None))
         await resolving
     assert await site.database.fetchval("SELECT state FROM dead_letters WHERE id = 1") == "resolved"

@@ -13,7 +13,7 @@ from schemas.registration import WalletName
 from schemas.wallet import WalletPut
 from tests.integration.command_line import CommandLine
 from tests.places import Database
-from tests.site import DEADLINE_S, Site, eventually
+from tests.site import DEADLINE_S, WAITS_FOR_A_LOCK, Site, eventually
 from worker.books.companies import put_policy
 from worker.books.session import Session
 from worker.books.wallets import draw, find_wallets, lock_wallets, put_wallets
@@ -57,7 +57,7 @@ async def pay_from(session: Session, *draws: tuple[int, int]) -> None:
 async def until_somebody_waits(session: Session) -> None:
     async def is_waiting() -> bool:
         async with session.connection() as connection:
-            return bool(await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+            return bool(await connection.fetchval(WAITS_FOR_A_LOCK))
 
     await eventually(is_waiting)
 
@@ -164,6 +164,7 @@ async def test_a_statement_keeps_what_has_been_drawn(session: Session) -> None:
 # Several at once.
 
 
+@pytest.mark.usefixtures("patient_locks")
 async def test_workers_that_put_the_same_new_wallets_in_any_order_make_each_once(
     session: Session, database: Database
 ) -> None:
@@ -203,6 +204,7 @@ async def test_a_new_wallet_that_somebody_else_has_just_put_is_tried_again(
     assert [(found.version, found.unconditional) for found in await held(session)] == [(2, 10_000)]
 
 
+@pytest.mark.usefixtures("patient_locks")
 async def test_payments_and_statements_of_the_same_wallets_in_any_order_do_not_deadlock(
     session: Session, database: Database
 ) -> None:
@@ -227,6 +229,7 @@ async def test_payments_and_statements_of_the_same_wallets_in_any_order_do_not_d
     assert {(found.version, found.drawn) for found in await held(session)} == {(11, 2_000)}
 
 
+@pytest.mark.usefixtures("patient_locks")
 async def test_a_statement_waits_for_a_payment_in_hand_and_is_judged_by_what_it_drew(
     session: Session, database: Database
 ) -> None:
