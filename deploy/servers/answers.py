@@ -14,6 +14,7 @@ import asyncpg
 from deploy.servers.unavailable import Unavailable
 
 ANSWER_TIMEOUT_S = 5.0
+CHANGE_TIMEOUT_S = 60.0
 START_TIMEOUT_S = 120.0
 PAUSE_S = 0.1
 
@@ -38,7 +39,13 @@ def ask_amqp(url: str) -> None:
     run_apart(log_in)
 
 
-def ask_management(url: str, method: str = "GET", path: str = "/api/overview", body: bytes | None = None) -> bytes:
+def ask_management(
+    url: str,
+    method: str = "GET",
+    path: str = "/api/overview",
+    body: bytes | None = None,
+    timeout_s: float = CHANGE_TIMEOUT_S,
+) -> bytes:
     """Ask the RabbitMQ HTTP API; `url` carries user and password. Raises OSError when there is no good answer."""
     parts = urlsplit(url)
     login = f"{unquote(parts.username or 'guest')}:{unquote(parts.password or 'guest')}"
@@ -47,7 +54,7 @@ def ask_management(url: str, method: str = "GET", path: str = "/api/overview", b
     request.add_header("Authorization", f"Basic {base64.b64encode(login.encode()).decode()}")
     request.add_header("Content-Type", "application/json")
     # Our servers are near; a proxy set for the world outside has no business here.
-    with build_opener(ProxyHandler({})).open(request, timeout=ANSWER_TIMEOUT_S) as answer:
+    with build_opener(ProxyHandler({})).open(request, timeout=timeout_s) as answer:
         return bytes(answer.read())
 
 

@@ -4,7 +4,7 @@ import os
 import secrets
 import signal
 
-from deploy.servers.answers import ask_management
+from deploy.servers.answers import ANSWER_TIMEOUT_S, ask_management
 from deploy.servers.janitor import Janitor
 from deploy.servers.native import NativeServer
 from deploy.servers.packages import Programs
@@ -80,7 +80,8 @@ class RabbitMq(NativeServer):
             raise Unavailable(f"rabbitmqctl {arguments[0]} failed: {self.log_tail()}")
 
     def ask(self) -> None:
-        ask_management(self.management_url, path=f"/api/health/checks/port-listener/{self._amqp_port}")
+        path = f"/api/health/checks/port-listener/{self._amqp_port}"
+        ask_management(self.management_url, path=path, timeout_s=ANSWER_TIMEOUT_S)
 
     def strike(self, pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)

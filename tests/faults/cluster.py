@@ -11,7 +11,7 @@ from urllib.parse import quote
 from docker import DockerClient
 from docker.models.networks import Network
 
-from deploy.servers.answers import ask_again, ask_management
+from deploy.servers.answers import ANSWER_TIMEOUT_S, ask_again, ask_management
 from deploy.servers.containers import (
     AMQP_PORT,
     MANAGEMENT_PORT,
@@ -81,8 +81,9 @@ class Node:
     def flaw(self) -> str:
         """Return what keeps the cluster, as this node sees it, from outliving the loss of any one node; or nothing."""
         try:
-            nodes = json.loads(ask_management(self.management_url, path="/api/nodes"))
-            ask_management(self.management_url, path="/api/health/checks/node-is-quorum-critical")
+            nodes = json.loads(ask_management(self.management_url, path="/api/nodes", timeout_s=ANSWER_TIMEOUT_S))
+            path = "/api/health/checks/node-is-quorum-critical"
+            ask_management(self.management_url, path=path, timeout_s=ANSWER_TIMEOUT_S)
         except OSError as error:
             return f"{self.name}: {error}"
         running = [node["name"] for node in nodes if node["running"]]
@@ -157,7 +158,8 @@ def start(engine: DockerClient, janitor: Janitor) -> Cluster:
         server.container.with_kwargs(hostname=host, network=network.name, networking_config={network.name: endpoint})
         server.launch()
         node = Node(host, server, network, f"{USER}:{password}")
-        server.ask = partial(ask_management, node.management_url, path=f"/api/health/checks/port-listener/{AMQP_PORT}")
+        path = f"/api/health/checks/port-listener/{AMQP_PORT}"
+        server.ask = partial(ask_management, node.management_url, path=path, timeout_s=ANSWER_TIMEOUT_S)
         nodes.append(node)
     for node in nodes:
         node.server.await_ready()

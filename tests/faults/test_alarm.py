@@ -19,7 +19,6 @@ PAYMENTS = 300
 @pytest.fixture
 async def site(own_database: Database, own_vhost: Vhost, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
     monkeypatch.setattr("worker.broker.channel.PUBLISH_TIMEOUT_S", 1.0)
-    monkeypatch.setattr("worker.broker.channel.CONNECT_TIMEOUT_S", 0.5)
     async with open_site(own_database, own_vhost) as site:
         yield site
 
@@ -37,18 +36,22 @@ async def are_booked(site: Site) -> bool:
     return bool(await site.database.fetchval(f"SELECT count(*) = {PAYMENTS} FROM payments"))
 
 
-async def test_an_alarm_of_the_broker_delays_outcomes_and_blames_no_message(own_servers: Servers, site: Site) -> None:
+async def test_an_alarm_of_the_broker_delays_outcomes_and_blames_no_message(
+    own_servers: Servers, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A worker that is stopped meanwhile ends in order, without a DeadlineError; one that stays goes on by itself."""
     await invoices(site)
     await pay_many(site, PAYMENTS)
     lost_before = connections_lost()
     async with AsyncExitStack() as stack:
-        async with out_of_memory(own_servers):
+        async with AsyncExitStack() as blocked, out_of_memory(own_servers):
             async with site.worker(batch_messages=20) as first:
                 await eventually(lambda: are_booked(site))
                 await eventually(lambda: is_waiting(first))
             second = await stack.enter_async_context(site.worker())
             await eventually(lambda: is_waiting(second))
+            soon = blocked.enter_context(monkeypatch.context())  # what is opened from now on waits as long as it lasts
+            soon.setattr("worker.broker.channel.CONNECT_TIMEOUT_S", 0.5)
             assert await site.database.fetchval("SELECT count(*) FROM outbox") == PAYMENTS
             assert site.is_quiet()
         events = await events_of(site, PAYMENTS)

@@ -22,6 +22,7 @@ from worker.books import audit_slice
 from worker.books.audit_slice import Round
 from worker.books.checks import WALKS, Range, ending
 from worker.books.session import Session
+from worker.telemetry import AUDIT_ACTIVE, AUDIT_FINDINGS
 
 DAMAGE = (
     "UPDATE invoices SET interest = interest + 1, interest_allocated = interest_allocated + 1 WHERE billcode = '{}'"
@@ -37,6 +38,8 @@ async def books(database: Database) -> AsyncIterator[Books]:
 @pytest.fixture(autouse=True)
 def _without_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(auditor, "AUDIT_SHARE_MAX", 1)
+    AUDIT_ACTIVE.set(0)
+    AUDIT_FINDINGS.clear()
 
 
 def metric(name: str, **labels: str) -> float:

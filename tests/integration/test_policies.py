@@ -42,7 +42,7 @@ async def test_an_unknown_invoice_is_awaited_and_its_arrival_has_the_payment_boo
 async def test_an_awaited_invoice_that_does_not_arrive_is_told_in_the_end(
     shared_site: Site, owner: str | None, end: str
 ) -> None:
-    company = await found(shared_site, await_invoice_s=1)
+    company = await found(shared_site, await_invoice_s=5)
     if owner is not None:
         await company.put(owner=owner)
     undone = await company.pay()

@@ -42,7 +42,7 @@ async def test_no_transaction_begins_inside_of_one_that_has_not_ended(database: 
     begun = asyncio.Event()
     async with Session(database.url, "test") as session:
         lingering = asyncio.create_task(begin(session, begun))
-        await begun.wait()
+        await asyncio.wait_for(begun.wait(), DEADLINE_S)
         with pytest.raises(UnavailableError, match="given up"):
             await create_table(session)
         await create_table(session)

@@ -87,6 +87,7 @@ def test_an_acknowledgement_stands_for_all_before_it_and_the_rest_comes_again_in
         taken = await take(intake, 4)
         await intake.acknowledge(taken[:2])
         await connection.close()
+        await door.has_ready(REGISTRATIONS_QUEUE, 2)
         await publish(door, "e")
         again = await take(await consume(door, await door.connect()), 3)
         assert names(again) == ["c", "d", "e"]
