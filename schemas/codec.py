@@ -16,7 +16,7 @@ Model = TypeVar("Model", bound=WireModel)
 
 
 def read_json(body: bytes) -> object:
-    """Return what the body says, with decimals exact.
+    """Return what the body says, with decimals exact; one that no decimal can hold as a number that no field takes.
 
     Raises MalformedJsonError. A name that stands twice in an object is refused: which amount was meant?
     """
@@ -29,8 +29,6 @@ def read_json(body: bytes) -> object:
         raise MalformedJsonError(f"not UTF-8 at byte {error.start}") from None
     except json.JSONDecodeError as error:
         raise MalformedJsonError(f"{error.msg} at line {error.lineno} column {error.colno}") from None
-    except (InvalidOperation, OverflowError):
-        raise MalformedJsonError("a number is out of range") from None
 
 
 def parse(model: type[Model], raw: object) -> Model:
@@ -58,6 +56,13 @@ def _integer(digits: str) -> int | Decimal:
     return int(digits) if len(digits) <= INTEGER_DIGITS_MAX else Decimal(digits)
 
 
+def _decimal(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return _TOO_FAR
+
+
 def _no_constant(name: str) -> object:
     raise MalformedJsonError(f"{name} is not JSON")
 
@@ -79,7 +84,11 @@ def _levels(text: str) -> int:
     return deepest
 
 
+_TOO_FAR = Decimal("1e999999999999999999")
+"""What a number with an exponent of 19 digits or more is read as. It is JSON like any other: as an amount it is refused
+and its message answered, in an unknown field it is ignored."""
+
 _DECODER = json.JSONDecoder(
-    parse_float=Decimal, parse_int=_integer, parse_constant=_no_constant, object_pairs_hook=_once_each
+    parse_float=_decimal, parse_int=_integer, parse_constant=_no_constant, object_pairs_hook=_once_each
 )
 _ENCODER = msgspec.json.Encoder(decimal_format="number")

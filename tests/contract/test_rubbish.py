@@ -228,15 +228,15 @@ def test_a_statement_with_such_a_value_is_refused_by_name(field: str, value: str
     assert refusal(PUT, raw).startswith(field)
 
 
-def test_names_of_unknown_fields_may_be_anything_and_are_told_nowhere() -> None:
-    body = rb'{"\ud800": 1, "\u0000": 2, "": 3, "amount": 1, "paydate": "2017-10-10", "billcode": "1"}'
+def test_unknown_fields_may_be_anything_and_are_told_nowhere() -> None:
+    body = rb'{"\ud800":1,"\u0000":2,"": 9e9999999999999999999, "amount": 1,"paydate": "2017-10-10", "billcode": "1"}'
     assert isinstance(read(ROPO, body), WireModel)
 
 
 @pytest.mark.parametrize(
     "body",
     [
-        *(b"", b"\xff", b"\x00", b"{", b"[" * 65536, b'{"a":' * 13000, b"9e9e9", b"1e99999999999999999999"),
+        *(b"", b"\xff", b"\x00", b"{", b"[" * 65536, b'{"a":' * 13000, b"9e9e9"),
         *(
             b'{"amount": NaN}',
             b'{"amount": 1, "amount": 1}',

@@ -235,6 +235,8 @@ BAD_BODIES: list[tuple[bytes, list[str]]] = [
     (body(amount="0.001"), ["amount"]),
     (body(amount=-1), ["amount"]),
     (body().replace(b'"710.00"', b"1e400"), ["amount"]),
+    (body().replace(b'"710.00"', b"1e99999999999999999999"), ["amount"]),
+    (body().replace(b'"710.00"', b"0e-99999999999999999999"), ["amount"]),
     (body(amount=99999999999999999999), ["amount"]),
     (body(paydate="2017-02-30"), ["paydate"]),
     (body(billcode="x\x00", description="x\ud800"), ["billcode", "description"]),
