@@ -10,6 +10,7 @@ import pytest_asyncio
 from hypothesis import HealthCheck, settings
 
 from deploy.servers import Servers, Unavailable, provide
+from deploy.servers.ways import expect_management
 from tests.places import Database, Vhost, database_url, new_database, new_vhost
 from tests.private import end_as_on_ctrl_c
 from tests.site import Site, open_site
@@ -58,6 +59,7 @@ def provided(request: pytest.FixtureRequest, environment: Mapping[str, str]) -> 
         try:
             with capture.global_and_fixture_disabled():
                 found = stack.enter_context(provide(environment))
+                expect_management(found)
         except Unavailable as error:
             pytest.fail(f"No servers: {error}.", pytrace=False)
         yield found

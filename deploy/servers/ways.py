@@ -75,31 +75,38 @@ def from_environment(environment: Mapping[str, str]) -> Servers:
     amqp_url, database_url = url(environment, AMQP_URL), url(environment, DATABASE_URL)
     if not amqp_url or not database_url:
         raise Unavailable(f"{DATABASE_URL if amqp_url else AMQP_URL} is not set; it takes both URLs")
-    management_url = url(environment, MANAGEMENT_URL) or management_beside(amqp_url)
-    for variable, ask, where in (
-        (AMQP_URL, ask_amqp, amqp_url),
-        (MANAGEMENT_URL, ask_management, management_url),
-        (DATABASE_URL, ask_database, database_url),
-    ):
-        try:
-            ask(where)
-        except Exception as error:
-            address = urlsplit(where).netloc.rpartition("@")[2]
-            raise Unavailable(f"the server of {variable} at {address} does not answer: {error}") from error
+    expect_answer(AMQP_URL, ask_amqp, amqp_url)
+    expect_answer(DATABASE_URL, ask_database, database_url)
     return Servers(
         way="env",
         amqp_url=amqp_url,
-        management_url=management_url,
+        management_url=url(environment, MANAGEMENT_URL) or management_beside(amqp_url),
         database_url=database_url,
         broker=Outside(AMQP_URL),
         database=Outside(DATABASE_URL),
     )
 
 
+def expect_management(servers: Servers) -> None:
+    """Raise Unavailable where RabbitMQ's HTTP API does not answer. Tests create vhosts by it; a worker needs none."""
+    expect_answer(MANAGEMENT_URL, ask_management, servers.management_url)
+
+
+def expect_answer(variable: str, ask: Callable[[str], object], where: str) -> None:
+    try:
+        ask(where)
+    except Exception as error:
+        address = urlsplit(where).netloc.rpartition("@")[2]
+        raise Unavailable(f"the server of {variable} at {address} does not answer: {error}") from error
+
+
 def url(environment: Mapping[str, str], variable: str) -> str:
-    """The setting itself, or the text of the file that `<variable>_FILE` names."""
+    """The text of the file that `<variable>_FILE` names, or else the setting itself: in the order of the worker's."""
     file = environment.get(f"{variable}_FILE", "")
-    return environment.get(variable, "") or (Path(file).read_text(encoding="utf-8").strip() if file else "")
+    try:
+        return Path(file).read_text(encoding="utf-8").strip() if file else environment.get(variable, "")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Unavailable(f"the file that {variable}_FILE names cannot be read: {type(error).__name__}") from error
 
 
 def management_beside(amqp_url: str) -> str:

@@ -31,6 +31,39 @@ def test_a_url_may_stand_in_a_file(servers: Servers, janitor: Janitor, tmp_path:
     assert found.database_url == servers.database_url
 
 
+def test_the_two_urls_are_enough_and_the_http_api_is_asked_only_by_who_needs_it(
+    servers: Servers, janitor: Janitor
+) -> None:
+    found = ways.find(
+        {**servers.environment(), "PAYMENT_WORKER_MANAGEMENT_URL": "http://ann:hush@127.0.0.1:1"}, janitor
+    )
+    with pytest.raises(Unavailable, match=r"PAYMENT_WORKER_MANAGEMENT_URL at 127\.0\.0\.1:1 does not answer") as caught:
+        ways.expect_management(found)
+    assert "hush" not in str(caught.value)
+
+
+def test_a_file_of_a_url_comes_before_the_url_as_the_worker_has_it(
+    servers: Servers, janitor: Janitor, tmp_path: Path
+) -> None:
+    urls = servers.environment()
+    (tmp_path / "broker").write_text(urls["PAYMENT_WORKER_AMQP_URL"])
+    nowhere = {**urls, "PAYMENT_WORKER_AMQP_URL": "amqp://127.0.0.1:1"}
+    found = ways.find({**nowhere, "PAYMENT_WORKER_AMQP_URL_FILE": str(tmp_path / "broker")}, janitor)
+    assert found.amqp_url == servers.amqp_url
+
+
+@pytest.mark.parametrize("content", [None, b"\xff"])
+def test_a_file_of_a_url_that_cannot_be_read_is_told_by_its_setting(
+    content: bytes | None, janitor: Janitor, tmp_path: Path
+) -> None:
+    file = tmp_path / "broker"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(Unavailable, match=r"the file that PAYMENT_WORKER_AMQP_URL_FILE names cannot be read") as caught:
+        ways.find({**NOWHERE, "PAYMENT_WORKER_AMQP_URL_FILE": str(file)}, janitor)
+    assert str(file) not in str(caught.value)
+
+
 @pytest.mark.parametrize("given", NOWHERE)
 def test_one_url_without_the_other_is_refused(given: str, janitor: Janitor) -> None:
     (other,) = NOWHERE.keys() - {given}
