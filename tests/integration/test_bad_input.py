@@ -220,3 +220,18 @@ async def test_an_invoice_that_makes_no_sense_becomes_a_dead_letter_and_its_neig
 
     assert {letter["reason"] for letter in letters} == {"invalid"}
     assert all(json.loads(letter["errors"]) for letter in letters)
+
+
+async def test_what_the_broker_gave_up_is_filed_with_its_cause_and_all_that_it_came_with(site: Site) -> None:
+    """It is no fault of the message: its time to live passed while no worker ran."""
+    await site.pay(key="late", expiration=0.001)
+
+    async def is_given_up() -> bool:
+        return await site.holds("payments.dead-letters", 1)
+
+    await eventually(is_given_up)
+    async with site.worker():
+        (letter,) = await site.dead_letters(1)
+    assert (letter["reason"], letter["body"]) == ("delivery_limit", WHOLE)
+    assert "time to live" in letter["error"]
+    assert json.loads(letter["properties"])["expiration"] == "1"

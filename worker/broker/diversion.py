@@ -26,6 +26,12 @@ _ERROR = "payment-worker-error"
 _ERRORS = "payment-worker-errors"
 _ARRIVAL = "payment-worker-arrival"
 _FIELD_ERRORS: Final = TypeAdapter(tuple[FieldError, ...])
+_GIVEN_UP: Final = {
+    "delivery_limit": "the broker gave up after too many deliveries without an answer",
+    "expired": "the broker gave up: the time to live that it was given passed before a worker took it",
+    "maxlen": "the broker gave up: its queue was full, by a limit that somebody has set on it",
+}
+"""Why the broker itself moves a message that no worker has rejected, by what it notes in x-death."""
 _OURS = (_REASON, _ERROR, _ERRORS, _ARRIVAL, ATTEMPTS_HEADER, DEAD_LETTER_ID_HEADER)
 
 
@@ -80,6 +86,8 @@ def read_dead_letter(delivery: Delivery) -> DeadLetter:
         arrival_name = str(headers.get(_ARRIVAL) or uuid4())
     # What the broker itself moved here came by another exchange before.
     properties = restored(believed(delivery.properties, death.get("exchange")) if death else delivery.properties)
+    if death and isinstance(death.get("original-expiration"), str):
+        properties.expiration = death["original-expiration"]  # which the broker takes off
     properties.headers = {
         name: value for name, value in (properties.headers or {}).items() if name not in _OURS and not is_brokers(name)
     }
@@ -100,9 +108,8 @@ def _first_death(headers: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _by_broker(death: dict[str, Any], routing_key: str) -> tuple[DeadLetterReason, str, tuple[Any, ...]]:
-    if death.get("reason") == "delivery_limit":
-        text = "the broker gave up after too many deliveries without an answer"
-        return DeadLetterReason.DELIVERY_LIMIT, text, ()
+    if given_up := _GIVEN_UP.get(str(death.get("reason"))):
+        return DeadLetterReason.DELIVERY_LIMIT, given_up, ()
     if not routing_key.isprintable():
         return DeadLetterReason.UNKNOWN_COMPANY, "the routing key is not text, so it names no company", ()
     text = "its properties are not text, or larger than can be copied; or another consumer rejected it"
