@@ -46,21 +46,21 @@ async def _declare(channel: AbstractChannel) -> None:
     payments = await channel.declare_exchange(PAYMENTS, ExchangeType.TOPIC, durable=True)
     await channel.declare_exchange(OUTCOMES, ExchangeType.TOPIC, durable=True)
     dead_letter = await channel.declare_exchange(DEAD_LETTER, ExchangeType.TOPIC, durable=True)
-    dead_letters = await channel.declare_queue(DEAD_LETTERS_QUEUE, durable=True, arguments=_quorum())
+    dead_letters = await channel.declare_queue(DEAD_LETTERS_QUEUE, durable=True, arguments=quorum())
     await dead_letters.bind(dead_letter, "#")
     retry_return = await channel.declare_exchange(RETRY_RETURN, ExchangeType.TOPIC, durable=True)
     for name, pattern in BINDINGS.items():
-        queue = await channel.declare_queue(name, durable=True, arguments=_quorum(dead_letter_to=DEAD_LETTER))
+        queue = await channel.declare_queue(name, durable=True, arguments=quorum(dead_letter_to=DEAD_LETTER))
         await queue.bind(payments, pattern)
         await queue.bind(retry_return, pattern)
     for delay_s in RETRY_TIERS_S:
         tier = await channel.declare_exchange(retry_name(delay_s), ExchangeType.FANOUT, durable=True)
-        arguments = _quorum(dead_letter_to=RETRY_RETURN) | {"x-message-ttl": delay_s * 1000}
+        arguments = quorum(dead_letter_to=RETRY_RETURN) | {"x-message-ttl": delay_s * 1000}
         waiting = await channel.declare_queue(retry_name(delay_s), durable=True, arguments=arguments)
         await waiting.bind(tier)
 
 
-def _quorum(dead_letter_to: str | None = None) -> dict[str, Any]:
+def quorum(dead_letter_to: str | None = None) -> dict[str, Any]:
     """Return the arguments of a quorum queue that loses nothing on its way to the next exchange."""
     arguments: dict[str, Any] = {"x-queue-type": "quorum", "x-delivery-limit": BROKER_DELIVERY_LIMIT}
     if dead_letter_to is not None:

@@ -1,6 +1,7 @@
 """`payment-worker outcomes`: what a downstream does, and what is done for one that was not there."""
 
 import asyncio
+import math
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -11,13 +12,14 @@ import click
 from aio_pika.abc import AbstractConnection
 
 from schemas import catalog
-from schemas.codec import read_json
+from schemas.codec import encode, read_json
 from schemas.invalid import MalformedJsonError
 from worker.books.outcomes import Position, read_outcomes
 from worker.broker.channel import open_channel
 from worker.broker.connection import link_errors
 from worker.broker.delivery import Delivery
 from worker.broker.intake import Intake
+from worker.broker.topology import quorum
 from worker.cli.broker import broker, publisher
 from worker.cli.parameters import COMPANY, INSTANT, TEXT, WholeNumber, company_option
 from worker.cli.progress import progress
@@ -99,28 +101,41 @@ async def _follow(
 ) -> int:
     """Print what comes until the count or the time is reached; return how many came."""
     came = 0
+    printed: list[Delivery] = []
+    prefetch = _prefetch(count)
     pattern = f"outcome.{company or '*'}.*"
     async with broker("outcomes follow") as connection:
         with link_errors(f"binding to {catalog.OUTCOMES}"):
-            intake = await _bound(connection, pattern, company, queue)
+            declared = await _bound(connection, pattern, company, queue)
+            intake = Intake(await open_channel(connection), declared, prefetch)
+            await intake.start()
         note(f"following {pattern} on {catalog.OUTCOMES}")
         if not as_json:
             click.echo(" ".join(f"{name:<{width}}" for name, width in _COLUMNS.items()).rstrip())
         try:
             async with asyncio.timeout(timeout_s):
                 while count is None or came < count:
-                    wanted = FOLLOW_PREFETCH_MESSAGES if count is None else count - came
-                    batch = await intake.take(wanted)
+                    batch = await intake.take(prefetch if count is None else count - came)
                     came += sum(_print(delivery, as_json=as_json) for delivery in batch)
-                    await intake.acknowledge(batch)
+                    printed += batch
+                    # For what is acknowledged as many more come. So where they are counted, it is a prefetch at a time.
+                    if count is None or (came < count and len(printed) >= prefetch):
+                        await intake.acknowledge(printed)
+                        printed = []
         except TimeoutError:
             pass
         await intake.pause()
+        await intake.acknowledge(printed)
     return came
 
 
-async def _bound(connection: AbstractConnection, pattern: str, company: str | None, queue: str | None) -> Intake:
-    """Return the intake of a queue bound to the outcomes: the one named, or one that is gone with this command."""
+def _prefetch(count: int | None) -> int:
+    """Return how many to have unacknowledged: of a count an even part, so that hardly any goes back unread."""
+    return math.ceil(count / math.ceil(count / FOLLOW_PREFETCH_MESSAGES)) if count else FOLLOW_PREFETCH_MESSAGES
+
+
+async def _bound(connection: AbstractConnection, pattern: str, company: str | None, queue: str | None) -> str:
+    """Bind a queue to the outcomes and return its name: the one given, or one that is gone with this command."""
     channel = await connection.channel()
     if queue is None:
         # A name that the company's downstream may declare; for all companies, one that the broker chooses.
@@ -131,20 +146,15 @@ async def _bound(connection: AbstractConnection, pattern: str, company: str | No
             declared = await channel.declare_queue(queue, passive=True)
         except aiormq.exceptions.ChannelNotFoundEntity:
             channel = await connection.channel()
-            declared = await channel.declare_queue(queue, durable=True, arguments={"x-queue-type": "quorum"})
+            declared = await channel.declare_queue(queue, durable=True, arguments=quorum())
     await declared.bind(catalog.OUTCOMES, pattern)
-    intake = Intake(await open_channel(connection), declared.name, FOLLOW_PREFETCH_MESSAGES)
-    await intake.start()
-    return intake
+    return declared.name
 
 
 def _print(delivery: Delivery, *, as_json: bool) -> bool:
     """Print the outcome; say whether it is one."""
-    try:
-        event = read_json(delivery.body)
-    except MalformedJsonError:
-        event = None
-    if not isinstance(event, dict):
+    event = _outcome(delivery.body)
+    if event is None:
         note(f"passed over a message with routing key {delivery.routing_key}: it is no outcome")
         return False
     event["replayed"] = bool(delivery.headers.get(catalog.REPLAYED_HEADER))
@@ -153,6 +163,15 @@ def _print(delivery: Delivery, *, as_json: bool) -> bool:
     else:
         click.echo(" ".join(f"{_cell(event, name):<{width}}" for name, width in _COLUMNS.items()).rstrip())
     return True
+
+
+def _outcome(body: bytes) -> dict[str, Any] | None:
+    try:
+        event = read_json(body)
+        encode(event)  # which half of a surrogate pair cannot be
+    except (MalformedJsonError, UnicodeEncodeError):
+        return None
+    return event if isinstance(event, dict) else None
 
 
 def _cell(event: dict[str, Any], name: str) -> str:
