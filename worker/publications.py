@@ -15,7 +15,7 @@ DOWNSTREAM_QUEUES_PREFIX = "outcomes."
 
 
 def outcome_publication(outcome: StoredOutcome) -> Publication:
-    """Return the outcome's message for the exchange, just as it was published the first time but for `replayed`."""
+    """Return the outcome's message for the exchange, as it was the first time but for `replayed` and the trace."""
     status = Status(outcome.statusid)
     key = catalog.outcome_key(outcome.company, status.name)
     return Publication(catalog.OUTCOMES, key, outcome.body, _properties(outcome))

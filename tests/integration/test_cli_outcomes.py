@@ -98,7 +98,8 @@ async def test_a_period_is_resent_byte_for_byte(site: Site, line: CommandLine) -
     async with site.worker():
         await site.put()
         for number in range(5):
-            await site.pay({"amount": number + 1}, key=f"k{number}")
+            correlated = f"c{number}" if number % 2 else None
+            await site.pay({"amount": number + 1}, key=f"k{number}", correlation_id=correlated)
         await site.pay({"amount": 1}, key="foreign", company="other")
         sent = [event for event in await site.events(6) if event.body["company"] == "acme"]
     times = await site.database.fetch("SELECT occurred_at FROM outcomes WHERE company = 'acme' ORDER BY occurred_at")
@@ -113,6 +114,7 @@ async def test_a_period_is_resent_byte_for_byte(site: Site, line: CommandLine) -
         assert event.message.body == first.body
         assert event.message.routing_key == first.routing_key
         assert event.message.type == first.type
+        assert event.message.correlation_id == first.correlation_id
         assert event.message.headers == first.headers | {"replayed": True}
     assert not by_id
 

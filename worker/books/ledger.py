@@ -114,6 +114,7 @@ def _outcome_rows(batch: Batch) -> list[tuple[object, ...]]:
             item.request.source.message_type,
             item.verdict.status.value,
             item.body,
+            item.request.return_address.correlation_id,
         )
         for item in batch.settled
     ]

@@ -7,6 +7,7 @@ from uuid import UUID
 from worker.books.outbox import StoredOutcome
 from worker.books.session import Connection
 from worker.books.sql import query
+from worker.domain.message import ReturnAddress
 
 
 class Position(NamedTuple):
@@ -30,6 +31,7 @@ async def read_outcomes(
             statusid=row["statusid"],
             body=row["body"],
             replayed=True,
+            return_address=ReturnAddress(row["correlation_id"]),
         )
         for row in rows
     ]

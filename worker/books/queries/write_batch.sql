@@ -33,9 +33,9 @@ WITH paid AS (
     FROM per_invoice s
     WHERE i.id = ANY (ARRAY[s.invoice_id])
 ), told AS (
-    INSERT INTO outcomes (event_id, company, payment_id, idempotency_key, source, statusid, body, occurred_at)
+    INSERT INTO outcomes (event_id, company, payment_id, idempotency_key, source, statusid, body, correlation_id, occurred_at)
     SELECT w.*, $1
-    FROM unnest((SELECT $4::outcome_row[])) AS w
+    FROM unnest((SELECT $4::event_row[])) AS w
 ), to_publish AS (
     INSERT INTO outbox (relay, event_id, replayed, correlation_id, reply_to, traceparent, tracestate)
     SELECT $6::integer, w.event_id, w.replayed, w.correlation_id, w.reply_to, w.traceparent, w.tracestate
