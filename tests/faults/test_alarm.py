@@ -10,6 +10,7 @@ from prometheus_client import REGISTRY
 from deploy.servers import Servers
 from tests.faults.oracle import assert_each_booked_and_told_once
 from tests.faults.payments import events_of, invoices, pay_many
+from tests.integration.command_line import CommandLine
 from tests.places import Database, Vhost
 from tests.site import Site, eventually, is_ready, is_waiting, open_site
 
@@ -60,6 +61,16 @@ async def test_an_alarm_of_the_broker_delays_outcomes_and_blames_no_message(
     await assert_each_booked_and_told_once(site, events, PAYMENTS)
     assert not any(event.replayed for event in events)
     assert connections_lost() == lost_before, "one that is blocked is no lost one: nothing is delivered again for it"
+
+
+async def test_doctor_tells_of_an_alarm(own_servers: Servers, site: Site) -> None:
+    """It looks by publishing, and from a connection that did RabbitMQ reads nothing more."""
+    async with out_of_memory(own_servers):
+        looked = await CommandLine(site.amqp_url, site.database_url).run("doctor", "--json")
+    assert looked.status == 0
+    permissions = looked.json[-1]
+    assert (permissions["check"], permissions["is_warning"]) == ("permissions", True)
+    assert "short of memory or disk" in permissions["detail"]
 
 
 def connections_lost() -> float:

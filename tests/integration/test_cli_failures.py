@@ -201,7 +201,7 @@ async def test_set_up_can_be_repeated_by_several_at_once(vhost: Vhost, database:
 async def test_doctor_is_content_with_a_site_that_is_set_up(site_line: CommandLine, site: Site) -> None:
     result = await site_line.succeed("doctor", "--json")
     assert [(check["check"], check["ok"]) for check in result.json] == [
-        (name, True) for name in ("settings", "postgres", "schema", "rights", "rabbitmq", "topology")
+        (name, True) for name in ("settings", "postgres", "schema", "rights", "rabbitmq", "topology", "permissions")
     ]
     password = urlsplit(site.amqp_url).password
     assert password
@@ -263,12 +263,17 @@ def read() -> str:
 
 
 @pytest.fixture
-def worker_url(vhost: Vhost, read: str) -> Iterator[str]:
+def write() -> str:
+    return ".*"
+
+
+@pytest.fixture
+def worker_url(vhost: Vhost, read: str, write: str) -> Iterator[str]:
     """The vhost as a user sees it who may read and write there, and declare nothing."""
     name = f"{vhost.name}-user"
     ask_management(vhost.management_url, "PUT", f"/api/users/{name}", b'{"password": "sesame", "tags": ""}')
     try:
-        rights = json.dumps({"configure": "^$", "write": ".*", "read": read}).encode()
+        rights = json.dumps({"configure": "^$", "write": write, "read": read}).encode()
         ask_management(vhost.management_url, "PUT", f"/api/permissions/{vhost.name}/{name}", rights)
         parts = urlsplit(vhost.amqp_url)
         yield urlunsplit(parts._replace(netloc=f"{name}:sesame@{parts.hostname}:{parts.port}"))
@@ -284,7 +289,9 @@ async def test_a_user_who_may_declare_nothing_is_told_so(site_line: CommandLine,
     assert "permissions" in refused.error
     looked = await site_line.run("doctor", "--json", environment=as_user)
     assert looked.status == 0
-    assert "not this user's to check" in looked.json[-1]["detail"]
+    topology, permissions = looked.json[-2:]
+    assert "not this user's to check" in topology["detail"]
+    assert (permissions["check"], permissions["is_warning"]) == ("permissions", False)
 
 
 @pytest.mark.parametrize("read", ["payments.(registrations|invoices)"])
@@ -301,6 +308,19 @@ async def test_doctor_names_the_queues_that_a_user_may_not_read(
     message = await queue.get()
     assert message is not None
     assert not message.redelivered, "to look whether it may be had does not take it"
+
+
+@pytest.mark.parametrize("write", [r"payments\.(dead-letter|retry\.[0-9]+s)"])
+async def test_doctor_names_the_exchanges_that_a_user_may_not_publish_to(
+    site: Site, site_line: CommandLine, worker_url: str
+) -> None:
+    looked = await site_line.run("doctor", "--json", environment={"PAYMENT_WORKER_AMQP_URL": worker_url})
+    assert looked.status == 0, "it may be the user of another command"
+    permissions = looked.json[-1]
+    assert (permissions["check"], permissions["is_warning"]) == ("permissions", True)
+    lacks = "publish to payments.outcomes, publish to amq.default (replies)"
+    assert permissions["detail"].startswith(f"this user may not {lacks}: ")
+    assert await site.queue_is_empty("payments.dead-letters"), "to look whether it may be published to does not"
 
 
 def test_help_imports_neither_driver_nor_model() -> None:

@@ -118,6 +118,8 @@ async def test_doctor_is_content_with_the_users_who_need_it(roles: Roles) -> Non
         (topology,) = [check for check in checks if check["check"] == "topology"]
         assert topology["ok"]
         assert detail in topology["detail"]
+        warned = any(check["is_warning"] for check in checks if check["check"] == "permissions")
+        assert warned == (role != "worker")
 
 
 @pytest.mark.parametrize(

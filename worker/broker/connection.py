@@ -4,7 +4,7 @@ import asyncio
 import random
 import re
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 import aio_pika
 import aiormq
@@ -17,7 +17,7 @@ from worker.broker import wire
 from worker.broker.link import Link
 from worker.broker.tls import handshake_error, tls_context
 from worker.domain.errors import LinkLostError
-from worker.limits import CONNECT_TIMEOUT_S, HEARTBEAT_S
+from worker.limits import CLOSE_TIMEOUT_S, CONNECT_TIMEOUT_S, HEARTBEAT_S
 
 _ENDS = (aiormq.AMQPError, aiormq.exceptions.ChannelInvalidStateError, OSError, TimeoutError, StopAsyncIteration)
 
@@ -89,7 +89,9 @@ async def brief_channel(connection: AbstractConnection) -> AsyncIterator[Abstrac
         yield channel
     finally:
         if not channel.is_closed:
-            await channel.close()
+            with suppress(TimeoutError):  # of a broker that reads nothing more
+                async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                    await channel.close()
 
 
 @contextmanager

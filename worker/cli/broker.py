@@ -1,5 +1,6 @@
 """RabbitMQ as a command reaches it."""
 
+import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator
@@ -10,6 +11,7 @@ from aio_pika.abc import AbstractConnection
 from worker.broker.connection import connect
 from worker.broker.publisher import Publisher
 from worker.cli.servers import read_url
+from worker.limits import CLOSE_TIMEOUT_S
 
 
 @asynccontextmanager
@@ -23,7 +25,8 @@ async def broker(command: str) -> AsyncIterator[AbstractConnection]:
         yield connection
     finally:
         with contextlib.suppress(Exception):
-            await connection.close()
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await connection.close()
 
 
 @asynccontextmanager

@@ -1,15 +1,18 @@
 """`payment-worker doctor`: whether a worker could run here, and if not, what to do."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict, dataclass
+from typing import TypeAlias
 
 import aiormq
 import asyncpg
 import click
-from aio_pika.abc import AbstractConnection
+from aio_pika.abc import AbstractChannel, AbstractConnection
+from pamqp.commands import Basic
 
 from schemas import catalog
+from schemas.outcome import Status
 from worker.books.migrate import encoding_lack, migrations
 from worker.books.rights import RUN
 from worker.books.session import Connection, Session
@@ -23,9 +26,17 @@ from worker.cli.links import weakness_of_broker, weakness_of_database
 from worker.cli.servers import masked, read_urls
 from worker.cli.terminal import json_option, print_json, shown
 from worker.domain.errors import WorkerError
-from worker.limits import RETRY_TIERS_S
+from worker.limits import CONNECT_TIMEOUT_S, RETRY_TIERS_S
 
 EXCHANGES = (catalog.PAYMENTS, catalog.OUTCOMES, catalog.DEAD_LETTER, RETRY_RETURN, *map(retry_name, RETRY_TIERS_S))
+PUBLISHED = (
+    (catalog.OUTCOMES, catalog.outcome_key("doctor", Status.FAIL.name)),
+    *((name, "registration.doctor") for name in (catalog.DEAD_LETTER, *map(retry_name, RETRY_TIERS_S))),
+    ("", "doctor"),
+)
+"""The exchanges that a worker publishes to, the default one for replies, and a routing key such as it has there."""
+_UNREAD = "RabbitMQ reads nothing more from who publishes: is it short of memory or disk? Outcomes will wait for that"
+_Probe: TypeAlias = Callable[[AbstractChannel], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +53,10 @@ class Check:
 @click.command()
 @json_option
 def doctor(*, as_json: bool) -> None:
-    """Check settings, both servers, the schema and the topology. Exit 0 only if a worker could run here."""
+    """Check settings, both servers, schema, topology and rights.
+
+    Exit 0 only if a worker could run here, if only as another user of RabbitMQ: a warning says so.
+    """
     checks = asyncio.run(_examine())
     if as_json:
         print_json([asdict(check) for check in checks])
@@ -142,10 +156,12 @@ async def _rabbitmq(url: str) -> AsyncIterator[Check]:
         topology = await _topology(connection)
         yield topology
         if topology.ok:
-            with link_errors("looking at the permissions"):
-                closed = [name for name in CONSUMED if not await _may_consume(connection, name)]
-            if closed:
-                yield _warned("permissions", f"this user may not read {', '.join(closed)}: no worker can run as it")
+            try:
+                async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                    permissions = await _permissions(connection)
+            except TimeoutError:
+                permissions = _warned("permissions", _UNREAD)
+            yield permissions
 
 
 def _version(connection: AbstractConnection) -> str:
@@ -168,18 +184,42 @@ async def _topology(connection: AbstractConnection) -> Check:
         try:
             await declare(connection)
         except aiormq.exceptions.ChannelAccessRefused:
-            return _ok("topology", "all there; its arguments are not this user's to check")
+            return _ok("topology", "all there; its arguments and bindings are not this user's to check")
     return _ok("topology", f"{len(EXCHANGES)} exchanges and {len(QUEUES)} queues, all as they should be")
 
 
-async def _may_consume(connection: AbstractConnection, queue: str) -> bool:
-    """Say whether the user may read the queue. No delivery comes of it.
+async def _permissions(connection: AbstractConnection) -> Check:
+    """Say whether a worker could be this user. Nothing is delivered or published."""
 
-    RabbitMQ looks for the permission first, and then refuses the arguments.
-    """
+    def consume(queue: str) -> _Probe:
+        async def probe(channel: AbstractChannel) -> None:
+            await (await channel.get_queue(queue, ensure=False)).consume(never, arguments={"x-priority": "none"})
+
+        return probe
+
+    def publish(exchange: str, routing_key: str) -> _Probe:
+        async def probe(channel: AbstractChannel) -> None:
+            properties = Basic.Properties(expiration="none")
+            driver = await channel.get_underlay_channel()
+            await driver.basic_publish(b"", exchange=exchange, routing_key=routing_key, properties=properties)
+
+        return probe
+
+    with link_errors("looking at the permissions"):
+        lacks = [f"read {queue}" for queue in CONSUMED if not await _may(connection, consume(queue))]
+        for exchange, routing_key in PUBLISHED:
+            if not await _may(connection, publish(exchange, routing_key)):
+                lacks.append(f"publish to {exchange or 'amq.default (replies)'}")
+    if lacks:
+        return _warned("permissions", f"this user may not {', '.join(lacks)}: no worker can run as it")
+    return _ok("permissions", "a worker could run as this user")
+
+
+async def _may(connection: AbstractConnection, probe: _Probe) -> bool:
+    """Say whether the user may do what the probe asks for. Its arguments are refused, but only after the permission."""
     try:
         async with brief_channel(connection) as channel:
-            await (await channel.get_queue(queue, ensure=False)).consume(never, arguments={"x-priority": "none"})
+            await probe(channel)
     except aiormq.exceptions.ChannelAccessRefused:
         return False
     except aiormq.exceptions.ChannelPreconditionFailed:
