@@ -112,6 +112,17 @@ async def test_the_publisher_knows_what_no_queue_took(connection: AbstractConnec
     assert routed == [True, False, False, True, True]
 
 
+@pytest.mark.parametrize("message_id", ["same", ""])
+async def test_of_messages_under_one_id_the_one_is_known_that_no_queue_took(
+    connection: AbstractConnection, message_id: str
+) -> None:
+    ways = (("registration.acme", "payments"), ("nowhere", "payments"), ("registration.acme", "payments.outcomes"))
+
+    routed = await Publisher(connection).publish([publication(message_id, *way) for way in ways])
+
+    assert routed == [True, False, False]
+
+
 async def test_publishing_to_an_exchange_that_is_missing_is_no_success(connection: AbstractConnection) -> None:
     publisher = Publisher(connection)
 

@@ -69,6 +69,14 @@ def test_a_delivery_of_the_drivers_is_read_as_it_was_meant(tag: int, routing_key
     assert frames.read_deliver(payload) == (tag, "payments", routing_key, redelivered)
 
 
+@given(NAMES, st.sampled_from(["", "payments.outcomes"]), NAMES)
+def test_a_return_of_the_drivers_is_read_as_it_was_meant(reply_text: str, exchange: str, routing_key: str) -> None:
+    payload = payload_of(pamqp.frame.marshal(Basic.Return(312, reply_text, exchange, routing_key), 1))
+
+    assert frames.method_of(payload) == frames.RETURN
+    assert frames.read_return(payload) == (exchange, routing_key)
+
+
 @given(TAGS, st.booleans())
 def test_confirms_of_the_drivers_are_read_as_they_were_meant(tag: int, multiple: bool) -> None:  # noqa: FBT001
     for answer, method in ((Basic.Ack(tag, multiple), frames.ACK), (Basic.Nack(tag, multiple), frames.NACK)):

@@ -134,7 +134,7 @@ class Channel:
                 case frames.DELIVER:
                     self._content = frames.Content(frames.read_deliver(payload))
                 case frames.RETURN:
-                    self._content = frames.Content(None)
+                    self._content = frames.Content(frames.read_return(payload))
                 case frames.ACK:
                     self._confirm(frames.read_answer(payload))
                 case frames.NACK:
@@ -156,17 +156,17 @@ class Channel:
 
     def _received(self, content: frames.Content) -> None:
         properties = frames.read_properties(content.header)
-        if content.deliver is None:
-            self._return(properties.message_id or None)
+        if isinstance(content.method, frames.Return):
+            self._return(content.method, properties.message_id or None)
         elif self._on_delivery is not None:
-            tag, exchange, routing_key, is_redelivered = content.deliver
+            tag, exchange, routing_key, is_redelivered = content.method
             properties = believed(properties, exchange)
             self._on_delivery(Delivery(tag, routing_key, content.body, properties, is_redelivered))
 
-    def _return(self, message_id: str | None) -> None:
+    def _return(self, address: frames.Return, message_id: str | None) -> None:
         """Note that no queue took the message; its confirm is still to come."""
         for tag, waiting in self._unconfirmed.items():
-            if waiting.give_back(tag, message_id):
+            if waiting.give_back(tag, address, message_id):
                 return
 
     def _confirm(self, answer: frames.Answer, *, is_refusal: bool = False) -> None:

@@ -19,6 +19,7 @@ UNREADABLE: Final = "unreadable-properties"
 _METHOD: Final = struct.Struct(">I")
 _TAG: Final = struct.Struct(">Q")
 _ANSWER: Final = struct.Struct(">IQB")
+_REPLY_CODE: Final = struct.Struct(">H")
 _CONTENT: Final = struct.Struct(">HHQ")
 _MANDATORY: Final = b"\x01"
 _RESERVED: Final = b"\x00\x00"
@@ -33,6 +34,13 @@ class Deliver(NamedTuple):
     is_redelivered: bool
 
 
+class Return(NamedTuple):
+    """The method of a message that comes back, since no queue took it."""
+
+    exchange: str
+    routing_key: str
+
+
 class Answer(NamedTuple):
     """The broker's word on what was published: on one tag, or on all up to it."""
 
@@ -43,8 +51,8 @@ class Answer(NamedTuple):
 class Content:
     """A message that comes in frames: its method, its header, and the parts of its body."""
 
-    def __init__(self, deliver: Deliver | None) -> None:
-        self.deliver = deliver
+    def __init__(self, method: Deliver | Return) -> None:
+        self.method = method
         self.header = b""
         self.body = b""
         self._parts: list[bytes] = []
@@ -81,9 +89,13 @@ def read_deliver(payload: bytes) -> Deliver:
     position += _TAG.size
     is_redelivered = payload[position] == 1
     position += 1
-    after = _after_short_string(payload, position)
-    exchange, routing_key = payload[position + 1 : after], payload[after + 1 : _after_short_string(payload, after)]
-    return Deliver(tag, _text(exchange), _text(routing_key), is_redelivered)
+    return Deliver(tag, *_address(payload, position), is_redelivered)
+
+
+def read_return(payload: bytes) -> Return:
+    """Return what a Basic.Return says of where the message was to go."""
+    reply_text = _METHOD.size + _REPLY_CODE.size
+    return Return(*_address(payload, _after_short_string(payload, reply_text)))
 
 
 def read_answer(payload: bytes) -> Answer:
@@ -148,6 +160,13 @@ def _parts(body: bytes, length: int) -> Iterator[bytes]:
 
 def _text(name: bytes) -> str:
     return name.decode("utf-8", "surrogateescape")
+
+
+def _address(payload: bytes, position: int) -> tuple[str, str]:
+    """Return the exchange and the routing key that stand there."""
+    after = _after_short_string(payload, position)
+    exchange, routing_key = payload[position + 1 : after], payload[after + 1 : _after_short_string(payload, after)]
+    return _text(exchange), _text(routing_key)
 
 
 def _after_short_string(payload: bytes, position: int) -> int:

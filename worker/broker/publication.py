@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pamqp.commands import Basic
 
 from schemas.value import Value
+from worker.broker.frames import Return
 from worker.broker.stamp import Stamped
 from worker.domain.errors import UnavailableError
 
@@ -55,11 +56,17 @@ class Waiting:
             self.done.set_exception(error)
             self.done.exception()  # it counts as seen: who waited may have given up already
 
-    def give_back(self, tag: int, message_id: str | None) -> bool:
-        """Note the first such message as taken by no queue. False where there is none under the tag."""
+    def give_back(self, tag: int, address: Return, message_id: str | None) -> bool:
+        """Note the message as taken by no queue. False where that under the tag is another, or noted already.
+
+        Of two that went the same way under the same id, or none, it makes no difference which is meant.
+        """
         index = tag - self._first_tag
+        publication = self._publications[index]
         is_open = self.answers[index] is True
-        if not is_open or (self._publications[index].properties.message_id or None) != message_id:
+        if not is_open or (publication.properties.message_id or None) != message_id:
+            return False
+        if (publication.exchange, publication.routing_key) != address:
             return False
         self.answers[index] = False
         return True
