@@ -4,7 +4,8 @@ import io
 import os
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import cast
 
 import pytest
@@ -20,19 +21,16 @@ def cut_file(content: bytes) -> list[MessageLine]:
 
 
 def cut_pipe(content: bytes) -> list[MessageLine]:
-    reading, writing = os.pipe()
-
-    def write() -> None:
-        with suppress(BrokenPipeError), os.fdopen(writing, "wb") as end:
-            end.write(content)
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    try:
-        with os.fdopen(reading, "rb") as stream:
-            return list(read_messages(stream))
-    finally:
-        writer.join()
+    with TemporaryDirectory() as folder:
+        pipe = Path(folder) / "pipe"
+        os.mkfifo(pipe)
+        writer = threading.Thread(target=pipe.write_bytes, args=(content,))
+        writer.start()
+        try:
+            with open_messages(str(pipe)) as stream:
+                return list(read_messages(stream))
+        finally:
+            writer.join()
 
 
 @pytest.fixture(params=[cut_file, cut_pipe])
@@ -72,10 +70,11 @@ def test_lines_that_no_document_begins_are_read_to_the_end_however_many(cut: Cut
     ("content", "why"),
     [
         (b'[\n  {"a": 1},\n]\n', "line 3 column 1"),
+        (b'[{"a": 1},\n{"a": 2}\n,]\n', "line 3 column 2"),
         (b'\n{\n  "a": 1\n', "that line 2 begins"),
         (b'[\n"' + b"x" * DOCUMENT_BYTES_MAX + b'"\n]', "put each message on a line"),
     ],
-    ids=["broken", "cut off", "too long"],
+    ids=["a comma too many", "one within", "cut off", "too long"],
 )
 def test_no_line_of_a_document_that_cannot_be_read_is_taken_for_a_message(cut: Cut, content: bytes, why: str) -> None:
     with pytest.raises(MessageFileError, match=why):
@@ -84,9 +83,10 @@ def test_no_line_of_a_document_that_cannot_be_read_is_taken_for_a_message(cut: C
 
 def test_a_stdin_that_is_closed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", None)
-    with pytest.raises(MessageFileError, match="it is closed"), open_messages("-", twice=False):
+    with pytest.raises(MessageFileError, match="it is closed"), open_messages("-"):
         pass
 
 
 def test_a_mark_of_the_byte_order_is_no_part_of_the_first_message(cut: Cut) -> None:
+    assert cut(b'\xef\xbb\xbf{"a":\n1}\n') == [(1, b'{"a":\n1}')]
     assert cut(b'\xef\xbb\xbf{"a": 1}\n{"b": 2}') == [(1, b'{"a": 1}'), (2, b'{"b": 2}')]

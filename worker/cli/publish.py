@@ -53,7 +53,11 @@ def publish(*, file: str, company: str, message_type: str, key_field: str | None
     nothing twice; two equal lines of a file are two payments. A file may also be one JSON document over many lines: an
     object, or an array of messages.
     """
-    published = asyncio.run(_publish(file, _Stamp(company, message_type, key_field), is_checked=check))
+    stamp = _Stamp(company, message_type, key_field)
+    with open_messages(file) as stream:
+        if check or key_field:
+            _check(file, stream, stamp, is_checked=check)
+        published = asyncio.run(_send(file, stream, stamp))
     print_record({"published": published}, as_json=as_json)
 
 
@@ -81,15 +85,8 @@ class _Stamp:
         return Publication(catalog.PAYMENTS, self._routing_key, body, properties)
 
 
-async def _publish(file: str, stamp: _Stamp, *, is_checked: bool) -> int:
-    with open_messages(file, twice=is_checked or stamp.key_field is not None) as stream:
-        if is_checked or stamp.key_field:
-            _check(file, stream, stamp, is_checked=is_checked)
-        return await _send(file, stream, stamp)
-
-
 async def _send(file: str, stream: BinaryIO, stamp: _Stamp) -> int:
-    total = os.fstat(stream.fileno()).st_size if file != "-" else None
+    total = os.fstat(stream.fileno()).st_size
     confirmed = size = 0
     try:
         async with publisher("publish") as link:
