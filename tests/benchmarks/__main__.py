@@ -16,7 +16,7 @@ from deploy.servers.progress import say
 from tests.benchmarks import report
 from tests.benchmarks.alone import IN_BATCHES, PGBENCH, Limit, run_alone
 from tests.benchmarks.command import carry_out
-from tests.benchmarks.contestants import PEERS, RELAY, WORKER, Contestant
+from tests.benchmarks.contestants import PEERS, RELAY, RELAYS, WORKER, Contestant
 from tests.benchmarks.cores import arrangements
 from tests.benchmarks.figures import RESULTS, surroundings, write
 from tests.benchmarks.latency import Latency, measure
@@ -27,7 +27,7 @@ from tests.benchmarks.stage import Stage
 from tests.benchmarks.standings import wrongs
 from tests.benchmarks.trial import Result, run
 
-ALL: tuple[Contestant | Limit, ...] = (WORKER, *PEERS, RELAY, PGBENCH, IN_BATCHES)
+ALL: tuple[Contestant | Limit, ...] = (WORKER, *PEERS, *RELAYS, PGBENCH, IN_BATCHES)
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def compare(options: Options, stage: Stage, chosen: Sequence[Contestant | Limit]
     return {
         **asyncio.run(surroundings(stage.servers)),
         "what": {each.name: each.what for each in chosen},
-        "limits": [each.name for each in chosen if each is RELAY or isinstance(each, Limit)],
+        "limits": [each.name for each in chosen if each in RELAYS or isinstance(each, Limit)],
         "results": [result.row() for result in results],
         "latencies": [latency.row() for latency in latencies],
     }

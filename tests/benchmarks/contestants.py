@@ -65,8 +65,15 @@ DRAMATIQ = Contestant(
 )
 RELAY = Contestant(
     "bare relay",
-    "aio-pika: consume, publish confirmed, acknowledge; no database",
+    "aio-pika as documented: a message at a time, published, confirmed, acknowledged; no database",
     (sys.executable, "-m", "tests.benchmarks.limits.bare_relay"),
     None,
 )
+WINDOWED_RELAY = Contestant(
+    "windowed relay",
+    "aio-pika: 200 at a time, confirmed together, acknowledged together; no database",
+    (sys.executable, "-m", "tests.benchmarks.limits.windowed_relay"),
+    None,
+)
+RELAYS = (RELAY, WINDOWED_RELAY)
 PEERS = (FASTSTREAM, AIO_PIKA, DRAMATIQ)

@@ -23,7 +23,7 @@ PEERS_PICTURE = "peers.svg"
 ROOT = Path(__file__).parent.parent.parent
 LONG_TITLES = ("for long", "what was seen")
 _COLOURS = (
-    "Grey: what people would pick instead. Ochre: limits, which do less: a relay without books, books without a broker."
+    "Grey: what people would pick instead. Ochre: limits, which do less: relays without books, books without a broker."
 )
 _PICTURES = {
     growth.THROUGHPUT_PICTURE: "Payments per second over growing books",

@@ -18,7 +18,7 @@ from deploy.servers import Servers
 from tests.benchmarks import report
 from tests.benchmarks.alone import IN_BATCHES, run_alone
 from tests.benchmarks.books import Totals, complaints
-from tests.benchmarks.contestants import AIO_PIKA, RELAY, WORKER, Contestant
+from tests.benchmarks.contestants import AIO_PIKA, RELAY, RELAYS, WORKER, Contestant
 from tests.benchmarks.cores import Cores, arranged, arrangements, threads
 from tests.benchmarks.growth.filled import open_filled
 from tests.benchmarks.growth.long_runs import steady
@@ -53,7 +53,7 @@ def stage(servers: Servers) -> Iterator[Stage]:
         yield stage
 
 
-@pytest.mark.parametrize("contestant", [WORKER, PEER_HERE, RELAY], ids=lambda each: each.name)
+@pytest.mark.parametrize("contestant", [WORKER, PEER_HERE, *RELAYS], ids=lambda each: each.name)
 def test_each_payment_is_counted_once(stage: Stage, contestant: Contestant) -> None:
     result = run(stage, contestant, Load(600, INVOICES))
 
