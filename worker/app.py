@@ -18,7 +18,7 @@ from worker.auditor import Auditor
 from worker.backlog import Backlog
 from worker.books.session import LOOKUPS, Session
 from worker.broker.channel import open_channel
-from worker.broker.connection import connect
+from worker.broker.connection import close, connect
 from worker.broker.intake import Intake
 from worker.broker.publisher import Publisher
 from worker.broker.replies import Replies
@@ -123,9 +123,7 @@ class App:
         try:
             yield connection
         finally:
-            with contextlib.suppress(Exception):
-                async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                    await connection.close()
+            await close(connection)
 
     async def _work(self, intakes: list[Intake], publisher: Publisher) -> None:
         """Run lanes, relay and the look at undone payments; the first that fails ends all."""

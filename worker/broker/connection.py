@@ -81,6 +81,13 @@ async def _connect(url: str, name: str) -> AbstractConnection:
         raise LinkLostError(f"{doing}: {said}") from error
 
 
+async def close(connection: AbstractConnection) -> None:
+    """Close the connection in good order within a moment, or leave it: nothing that matters depends on it."""
+    with suppress(Exception):
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            await connection.close()
+
+
 @asynccontextmanager
 async def brief_channel(connection: AbstractConnection) -> AsyncIterator[AbstractChannel]:
     """Give the block a channel of its own, which the broker may close in the middle of it."""

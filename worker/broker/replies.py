@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 from aio_pika.abc import AbstractConnection
 
-from worker.broker.connection import connect
+from worker.broker.connection import close, connect
 from worker.broker.publication import Publication
 from worker.broker.publisher import Publisher
 from worker.domain.errors import UnavailableError
-from worker.limits import CLOSE_TIMEOUT_S, REPLIES_TIMEOUT_S
+from worker.limits import REPLIES_TIMEOUT_S
 
 
 class Replies:
@@ -47,9 +47,7 @@ class Replies:
         """Close the connection, if there is one."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            with contextlib.suppress(Exception):
-                async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                    await connection.close()
+            await close(connection)
 
     async def _publish_alone(self, publication: Publication) -> bool:
         publisher = await self._connected()

@@ -1,17 +1,14 @@
 """RabbitMQ as a command reaches it."""
 
-import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from aio_pika.abc import AbstractConnection
 
-from worker.broker.connection import connect
+from worker.broker.connection import close, connect
 from worker.broker.publisher import Publisher
 from worker.cli.servers import read_url
-from worker.limits import CLOSE_TIMEOUT_S
 
 
 @asynccontextmanager
@@ -24,9 +21,7 @@ async def broker(command: str) -> AsyncIterator[AbstractConnection]:
     try:
         yield connection
     finally:
-        with contextlib.suppress(Exception):
-            async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                await connection.close()
+        await close(connection)
 
 
 @asynccontextmanager
