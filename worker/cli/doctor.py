@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict, dataclass
-from typing import TypeAlias
+from functools import partial
 
 import aiormq
 import asyncpg
@@ -36,7 +36,6 @@ PUBLISHED = (
 )
 """The exchanges that a worker publishes to, the default one for replies, and a routing key such as it has there."""
 _UNREAD = "RabbitMQ reads nothing more from who publishes: is it short of memory or disk? Outcomes will wait for that"
-_Probe: TypeAlias = Callable[[AbstractChannel], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,12 +155,7 @@ async def _rabbitmq(url: str) -> AsyncIterator[Check]:
         topology = await _topology(connection)
         yield topology
         if topology.ok:
-            try:
-                async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                    permissions = await _permissions(connection)
-            except TimeoutError:
-                permissions = _warned("permissions", _UNREAD)
-            yield permissions
+            yield await _permissions(connection)
 
 
 def _version(connection: AbstractConnection) -> str:
@@ -190,32 +184,30 @@ async def _topology(connection: AbstractConnection) -> Check:
 
 async def _permissions(connection: AbstractConnection) -> Check:
     """Say whether a worker could be this user. Nothing is delivered or published."""
-
-    def consume(queue: str) -> _Probe:
-        async def probe(channel: AbstractChannel) -> None:
-            await (await channel.get_queue(queue, ensure=False)).consume(never, arguments={"x-priority": "none"})
-
-        return probe
-
-    def publish(exchange: str, routing_key: str) -> _Probe:
-        async def probe(channel: AbstractChannel) -> None:
-            properties = Basic.Properties(expiration="none")
-            driver = await channel.get_underlay_channel()
-            await driver.basic_publish(b"", exchange=exchange, routing_key=routing_key, properties=properties)
-
-        return probe
-
-    with link_errors("looking at the permissions"):
-        lacks = [f"read {queue}" for queue in CONSUMED if not await _may(connection, consume(queue))]
-        for exchange, routing_key in PUBLISHED:
-            if not await _may(connection, publish(exchange, routing_key)):
-                lacks.append(f"publish to {exchange or 'amq.default (replies)'}")
+    probes = {f"read {queue}": partial(_consume, queue) for queue in CONSUMED}
+    probes |= {f"publish to {name or 'amq.default (replies)'}": partial(_publish, name, key) for name, key in PUBLISHED}
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            with link_errors("looking at the permissions"):
+                lacks = [what for what, probe in probes.items() if not await _may(connection, probe)]
+    except TimeoutError:
+        return _warned("permissions", _UNREAD)
     if lacks:
         return _warned("permissions", f"this user may not {', '.join(lacks)}: no worker can run as it")
     return _ok("permissions", "a worker could run as this user")
 
 
-async def _may(connection: AbstractConnection, probe: _Probe) -> bool:
+async def _consume(queue: str, channel: AbstractChannel) -> None:
+    await (await channel.get_queue(queue, ensure=False)).consume(never, arguments={"x-priority": "none"})
+
+
+async def _publish(exchange: str, routing_key: str, channel: AbstractChannel) -> None:
+    properties = Basic.Properties(expiration="none")
+    driver = await channel.get_underlay_channel()
+    await driver.basic_publish(b"", exchange=exchange, routing_key=routing_key, properties=properties)
+
+
+async def _may(connection: AbstractConnection, probe: Callable[[AbstractChannel], Awaitable[None]]) -> bool:
     """Say whether the user may do what the probe asks for. Its arguments are refused, but only after the permission."""
     try:
         async with brief_channel(connection) as channel:
