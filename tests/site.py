@@ -114,8 +114,7 @@ class Site:
         return list(await self.database.fetch("SELECT * FROM dead_letters ORDER BY id"))
 
     async def queue_is_empty(self, name: str) -> bool:
-        queue = await self.channel.declare_queue(name, passive=True)
-        return queue.declaration_result.message_count == 0
+        return await self.holds(name, 0)
 
     async def holds(self, name: str, messages: int) -> bool:
         """Say whether so many wait in the queue. One that does not answer RabbitMQ in time seems to be empty."""

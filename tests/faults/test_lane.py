@@ -187,7 +187,7 @@ async def test_messages_in_flight_at_two_crashes_are_taken_alone(site: Site) -> 
         await intake.start()
         assert await intake.take(1)
         await crashing.close()
-        await eventually(lambda: are_ready(site, 20))
+        await eventually(lambda: site.holds(QUEUE, 20))
     server = Server()
     async with lane(site, server):
         await eventually(lambda: have_come(server, 20))
@@ -207,8 +207,3 @@ async def have_come(server: Server, count: int) -> bool:
 
 async def has_probed(server: Server, times: int) -> bool:
     return server.probes >= times
-
-
-async def are_ready(site: Site, count: int) -> bool:
-    queue = await site.channel.declare_queue(QUEUE, passive=True)
-    return queue.declaration_result.message_count == count
