@@ -10,16 +10,15 @@ import aio_pika
 import uvloop
 from aio_pika.abc import AbstractIncomingMessage
 
+from tests.benchmarks.ends import open_ends
+
 PREFETCH_MESSAGES = 300
 
 
 async def main() -> None:
     """Work until killed."""
     connection = await aio_pika.connect_robust(os.environ["PAYMENT_WORKER_AMQP_URL"])
-    channel = await connection.channel()
-    await channel.set_qos(prefetch_count=PREFETCH_MESSAGES)
-    outcomes = await channel.get_exchange("payments.outcomes", ensure=False)
-    queue = await channel.get_queue("payments.registrations", ensure=False)
+    queue, outcomes = await open_ends(connection, PREFETCH_MESSAGES)
 
     async def handle(message: AbstractIncomingMessage) -> None:
         async with message.process(requeue=True):

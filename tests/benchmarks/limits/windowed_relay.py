@@ -7,6 +7,7 @@ import aio_pika
 import uvloop
 from aio_pika.abc import AbstractIncomingMessage
 
+from tests.benchmarks.ends import open_ends
 from tests.benchmarks.limits.bare_relay import copy_of
 
 PREFETCH_MESSAGES = 500
@@ -16,10 +17,7 @@ WINDOW_MESSAGES = 200
 async def main() -> None:
     """Work until killed."""
     connection = await aio_pika.connect(os.environ["PAYMENT_WORKER_AMQP_URL"])
-    channel = await connection.channel()
-    await channel.set_qos(prefetch_count=PREFETCH_MESSAGES)
-    outcomes = await channel.get_exchange("payments.outcomes", ensure=False)
-    queue = await channel.get_queue("payments.registrations", ensure=False)
+    queue, outcomes = await open_ends(connection, PREFETCH_MESSAGES)
     arrived: asyncio.Queue[AbstractIncomingMessage] = asyncio.Queue()
     await queue.consume(arrived.put)
     while True:

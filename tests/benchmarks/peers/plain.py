@@ -9,6 +9,7 @@ import asyncpg
 import uvloop
 from aio_pika.abc import AbstractIncomingMessage
 
+from tests.benchmarks.ends import open_ends
 from tests.benchmarks.peers.asynchronous import POOL_CONNECTIONS, register
 
 PREFETCH_MESSAGES = 100
@@ -20,10 +21,7 @@ async def main() -> None:
         os.environ["PAYMENT_WORKER_DATABASE_URL"], min_size=POOL_CONNECTIONS, max_size=POOL_CONNECTIONS
     )
     connection = await aio_pika.connect_robust(os.environ["PAYMENT_WORKER_AMQP_URL"])
-    channel = await connection.channel()
-    await channel.set_qos(prefetch_count=PREFETCH_MESSAGES)
-    outcomes = await channel.get_exchange("payments.outcomes", ensure=False)
-    queue = await channel.get_queue("payments.registrations", ensure=False)
+    queue, outcomes = await open_ends(connection, PREFETCH_MESSAGES)
 
     async def handle(message: AbstractIncomingMessage) -> None:
         async with message.process(requeue=True):
