@@ -235,3 +235,19 @@ async def test_what_the_broker_gave_up_is_filed_with_its_cause_and_all_that_it_c
     assert (letter["reason"], letter["body"]) == ("delivery_limit", WHOLE)
     assert "time to live" in letter["error"]
     assert json.loads(letter["properties"])["expiration"] == "1"
+
+
+async def test_what_found_a_queue_full_by_a_limit_of_somebody_s_is_no_fault_of_the_message_either(site: Site) -> None:
+    limits: dict[str, Any] = {
+        "x-max-length": 1,
+        "x-overflow": "drop-head",
+        "x-dead-letter-exchange": "payments.dead-letter",
+    }
+    queue = await site.channel.declare_queue(exclusive=True, arguments=limits)
+    await queue.bind("payments", "registration.*")
+    for key in ("first", "second"):
+        await site.pay(key=key)
+    async with site.worker():
+        (letter,) = await site.dead_letters(1)
+    assert (letter["reason"], letter["idempotency_key"]) == ("delivery_limit", "first")
+    assert "its queue was full" in letter["error"]
