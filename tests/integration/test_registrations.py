@@ -60,6 +60,19 @@ async def test_the_same_payment_again_is_answered_with_the_same_event(site: Site
     assert await open_capital(site) == 61_000
 
 
+async def test_a_payment_that_names_the_currency_which_it_was_booked_in_is_no_other_payment(site: Site) -> None:
+    line = {"billcode": "1234567", "amount": "100.00"}
+    async with site.worker():
+        await site.put()
+        for body in ({"lines": [line]}, {"lines": [line], "currency": "EUR"}, {"lines": [line], "currency": "USD"}):
+            await site.publish("registration", body | {"paydate": "2017-10-10"}, key="k1", type="payment.register.v1")
+        booked, again, conflict = await site.events(3)
+
+    assert (booked.body["reason"], again.replayed, again.message.body) == ("booked", True, booked.message.body)
+    assert conflict.body["reason"] == "idempotency_conflict"
+    assert await open_capital(site) == 61_000
+
+
 async def test_another_payment_under_a_booked_key_is_a_conflict_and_changes_nothing(site: Site) -> None:
     async with site.worker():
         await site.put()

@@ -47,6 +47,25 @@ def test_the_same_request_again_is_answered_with_the_event_of_its_booking() -> N
     assert books.open() == NOTHING
 
 
+@pytest.mark.parametrize("first_says", [True, False])
+def test_to_name_the_currency_that_a_payment_was_booked_in_is_to_say_the_same(*, first_says: bool) -> None:
+    books = Books(an_invoice(200000))
+    booked = books.settle_one(a_request(a_registration(states_currency=first_says)))
+    again = a_request(a_registration(states_currency=not first_says))
+    assert books.settle(again) == [Replayed(again, booked.event_id)]
+    other_amount = a_request(a_registration(a_line(71001), states_currency=not first_says))
+    assert books.settle_one(other_amount).verdict.reason is Reason.IDEMPOTENCY_CONFLICT
+
+
+@pytest.mark.parametrize("first_says", [True, False])
+def test_another_currency_than_a_payment_was_booked_in_is_a_conflict(*, first_says: bool) -> None:
+    """One that names none comes after the company's has changed."""
+    books = Books(an_invoice(200000))
+    assert books.settle_one(a_request(a_registration(states_currency=first_says))).verdict.is_booked
+    other = a_request(a_registration(currency="USD", states_currency=not first_says))
+    assert books.settle_one(other).verdict.reason is Reason.IDEMPOTENCY_CONFLICT
+
+
 def test_the_same_request_twice_in_a_batch_is_booked_once() -> None:
     books = Books(an_invoice(200000))
     first, second, third = books.settle(a_request(), a_request(), a_request())

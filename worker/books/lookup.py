@@ -65,6 +65,7 @@ def _held(row: asyncpg.Record) -> Held:
         fingerprint=row["fingerprint"],
         status=None if row["statusid"] is None else Status(row["statusid"]),
         event_id=row["event_id"],
+        currency=row["held_currency"],
         awaited_since=row["awaited_since"],
         is_cancelled=row["is_cancelled"],
         is_cancellation=row["is_cancellation"],

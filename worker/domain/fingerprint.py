@@ -1,4 +1,4 @@
-"""What a registration means, as a hash: two messages mean the same exactly where their fingerprints are equal.
+"""What a registration means, as a hash: two messages that say the same have the same fingerprint.
 
 Bytes may differ: 710, 710.00 and "710.00" are one amount, a field left out is a field that is null, and the order in
 an object says nothing. A field that a later release adds must be left out here while it is absent, so that

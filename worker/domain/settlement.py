@@ -16,6 +16,7 @@ from schemas.value import Value
 from worker.domain.booking import booked
 from worker.domain.cancellation import cancel
 from worker.domain.decision import decide
+from worker.domain.fingerprint import fingerprint
 from worker.domain.matching import match
 from worker.domain.outcome import Terms, compose
 from worker.domain.policy import Policy
@@ -102,7 +103,7 @@ def _settle_in_turn(
         held = view.held[request.identity]
         if request.reconsidered and not held.waits_for(request):
             continue
-        if held.is_used_up and held.event_id is not None and request.fingerprint == held.fingerprint:
+        if held.is_used_up and held.event_id is not None and _is_the_same(request, held):
             settlements.append(Replayed(request, held.event_id))
             continue
         policy = policies[request.company]
@@ -116,6 +117,20 @@ def _settle_in_turn(
         if settled.changes_payment:
             _remember(settled, view)
     return settlements
+
+
+def _is_the_same(request: Request, held: Held) -> bool:
+    """Say whether the request means what is booked under its key.
+
+    A currency left out is the company's, so to name the one that it was booked in says no more than to name none.
+    """
+    if request.fingerprint == held.fingerprint:
+        return True
+    registration = request.registration
+    if registration is None or registration.currency != held.currency:
+        return False
+    otherwise_said = replace(registration, states_currency=not registration.states_currency)
+    return fingerprint(otherwise_said) == held.fingerprint
 
 
 def _judge(request: Request, held: Held, view: View, policy: Policy, moment: Moment) -> Verdict:
@@ -193,6 +208,7 @@ def _remember(settled: Settled, view: View) -> None:
         fingerprint=request.fingerprint,
         status=verdict.status,
         event_id=settled.event_id,
+        currency=settled.terms.currency,
         awaited_since=settled.awaited_since,
         is_cancellation=verdict.is_cancellation,
     )

@@ -31,6 +31,7 @@ class Held(Value, frozen=True):
     fingerprint: bytes | None = None
     status: Status | None = None
     event_id: UUID | None = None
+    currency: str | None = None
     awaited_since: datetime | None = None
     is_cancelled: bool = False
     """A cancellation named this payment: it is booked no more, or never will be. It may not even have come yet."""

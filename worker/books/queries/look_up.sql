@@ -8,6 +8,7 @@
 -- which has but one good plan, and an array comes as the result of a query, which keeps the planner from counting what is in it.
 WITH held AS (
     SELECT w.ord, w.is_to_be_cancelled, coalesce(p.id, nextval('payments_id_seq')) AS payment_id, p.fingerprint, p.statusid, p.event_id,
+           p.currency AS held_currency,
            (SELECT d.awaited_since FROM pending d WHERE d.payment_id = p.id) AS awaited_since,
            coalesce(p.is_cancelled, false) AS is_cancelled, p.cancels IS NOT NULL AS is_cancellation
     FROM unnest((SELECT $1::text[]), (SELECT $2::text[]), (SELECT $3::boolean[]))
