@@ -2,6 +2,7 @@
 
 import re
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -105,6 +106,8 @@ def _at_most(chars_max: int) -> AfterValidator:
 def _read_integer_id(value: object) -> int:
     if isinstance(value, str) and _DIGITS.fullmatch(value):
         value = int(value)
+    elif isinstance(value, Decimal) and 0 <= value <= INTEGER_ID_MAX and value == value.to_integral_value():
+        value = int(value)  # JSON has one kind of numbers: 5.0 is the integer 5, in the published schemas too
     if not isinstance(value, int) or isinstance(value, bool):
         raise ValueError("must be an integer")
     if not 0 <= value <= INTEGER_ID_MAX:

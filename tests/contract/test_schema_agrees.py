@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
-from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema import Draft202012Validator, FormatChecker, TypeChecker, validators
 
 import schemas
 from schemas import catalog
@@ -18,10 +18,20 @@ from schemas.invalid import InvalidMessageError, MalformedJsonError
 from schemas.limits import IDENTIFIER_CHARS_MAX, INTEGER_ID_MAX, TEXT_CHARS_MAX
 
 PUBLISHED = Path(schemas.__file__).parent / "published"
-VALIDATORS = {
-    name: Draft202012Validator(
-        json.loads((PUBLISHED / f"{name}.json").read_text()), format_checker=FormatChecker(["date"])
+
+
+def is_integer(_: TypeChecker, value: object) -> bool:
+    """Say what JSON Schema says of a number: 5.0 is an integer. The validator itself knows that of floats alone."""
+    return Draft202012Validator.TYPE_CHECKER.is_type(value, "integer") or (
+        isinstance(value, Decimal) and value == value.to_integral_value()
     )
+
+
+Validator: type[Draft202012Validator] = validators.extend(  # type: ignore[no-untyped-call]
+    Draft202012Validator, type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", is_integer)
+)
+VALIDATORS = {
+    name: Validator(json.loads((PUBLISHED / f"{name}.json").read_text()), format_checker=FormatChecker(["date"]))
     for name in catalog.TYPES
 }
 
@@ -67,6 +77,7 @@ integer_ids: Values = st.one_of(
     st.integers(min_value=-2, max_value=INTEGER_ID_MAX + 2),
     st.integers(min_value=0, max_value=INTEGER_ID_MAX).map(str),
     st.sampled_from(["", "-1", "+1", "1.0", "1e3", " 1", "٣", "0001", None, True, [], {}, Decimal("1.5")]),
+    st.sampled_from(["5.0", "-0.0", "7e1", "5.00000000000000000000000000000000001", "1e18", "1e19"]).map(Decimal),
 )
 dates: Values = st.one_of(
     st.dates().map(str),
@@ -83,7 +94,7 @@ datetimes: Values = dates.filter(lambda day: day not in ("2017-02-30", "2017-13-
     st.datetimes().map(str)
     | st.sampled_from(["2018-07-24T10:00", "2018-07-24 10:00:00.5Z", "2018-07-24 10:00:00+03:00", "2018-07-24 10"])
 )
-ivvy_methods: Values = st.integers(-1, 15) | (
+ivvy_methods: Values = (st.integers(-1, 15) | st.integers(-1, 15).map(lambda whole: Decimal(f"{whole}.0"))) | (
     st.integers(-1, 15).map(str) | st.sampled_from(["", "013", "1.0", " 1", "Cash", "٣", None, True, [], {}])
 )
 ivvy_cards: Values = st.sampled_from([*range(-1, 6), "0", "04", "5", "", None, True, [], {}, ["Visa"]]) | (

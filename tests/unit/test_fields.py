@@ -109,9 +109,22 @@ def test_nothing_else_is_an_integer_id(said: object) -> None:
     assert refusal(number=said) == [("number", "must be an integer")]
 
 
-def test_an_integer_id_with_a_point_is_refused_as_it_comes_from_json() -> None:
+@pytest.mark.parametrize("said", [b"156", b"156.0", b"1.56e2", b"156.00000000000000000000000000000000000"])
+def test_an_integer_id_is_what_json_schema_calls_an_integer(said: bytes) -> None:
+    number = parse(Wire, read_json(b'{"number": %b}' % said)).number
+    assert (number, type(number)) == (156, int)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        *(b"156.5", b"-1.0", b"1e19", b"1e999999999999999999", b"1e9999999999999999999", b"1e-999999999999999999"),
+        *(b"156.00000000000000000000000000000000001", b"9223372036854775808.0", b"1" * 5000),
+    ],
+)
+def test_a_number_that_is_no_integer_id_is_refused_as_it_comes_from_json(said: bytes) -> None:
     with pytest.raises(InvalidMessageError, match="number must be an integer"):
-        parse(Wire, read_json(b'{"number": 156.0}'))
+        parse(Wire, read_json(b'{"number": %b}' % said))
 
 
 @pytest.mark.parametrize("said", [-1, 2**63, "9223372036854775808", 99999999999999999999])
