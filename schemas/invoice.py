@@ -56,7 +56,9 @@ class InvoicePut(NamedInvoice):
     """An invoice as its owner states it. The amounts are what is owed before any payment registered here."""
 
     account: Account | None = None
-    currency: Currency | None = Field(default=None, description="The company's currency where absent.")
+    currency: Currency | None = Field(
+        default=None, description="Where absent, that of the invoice; of a new one, the company's."
+    )
     capital: Amount = Field(description="Capital owed.")
     interest: Amount = Field(default=Decimal(0), description="Interest owed.")
     noticefee: Amount = Field(default=Decimal(0), description="Notice fees owed.")
