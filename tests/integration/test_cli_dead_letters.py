@@ -1,16 +1,15 @@
-"""`payment-worker dead-letters`: what ops sees, mends, replays and discards; nothing is lost or booked twice."""
+"""`payment-worker dead-letters`: what ops sees, replays and discards; nothing is lost or booked twice."""
 
 import asyncio
 import base64
 import json
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from schemas import catalog
 from tests.integration.command_line import CommandLine
-from tests.site import ROPO, WAITS_FOR_A_LOCK, Site, eventually
+from tests.integration.letters import letters, replay, shown, three_letters
+from tests.site import WAITS_FOR_A_LOCK, Site, eventually
 from worker.books.dead_letters import Deed, lock_dead_letters, mark_dead_letters, resolve_dead_letters
 from worker.books.session import Session
 from worker.broker.connection import connect
@@ -23,40 +22,6 @@ from worker.cli.replay import Replayed, replay_letters
 @pytest.fixture
 def line(site: Site) -> CommandLine:
     return CommandLine(site.amqp_url, site.database_url)
-
-
-async def letters(line: CommandLine, *arguments: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = (await line.succeed("dead-letters", "list", "--json", *arguments)).json
-    return found
-
-
-async def shown(line: CommandLine, letter_id: int) -> dict[str, Any]:
-    found: dict[str, Any] = (await line.succeed("dead-letters", "show", str(letter_id), "--json")).json
-    return found
-
-
-async def replay(line: CommandLine, *arguments: str) -> list[int]:
-    ids: list[int] = (await line.succeed("dead-letters", "replay", "--json", *arguments)).json["replayed"]
-    return ids
-
-
-async def is_in_state(site: Site, state: str, *ids: int) -> None:
-    async def all_are() -> bool:
-        sql = "SELECT bool_and(state = $1) FROM dead_letters WHERE id = ANY ($2)"
-        return bool(await site.database.fetchval(sql, state, list(ids)))
-
-    await eventually(all_are)
-
-
-async def three_letters(site: Site) -> None:
-    """File 1: no JSON of acme, 2: no JSON of other, with a type, 3: an unknown company. The worker has ended then."""
-    async with site.worker():
-        await site.pay(b"{1", key="k1")
-        await site.dead_letters(1)
-        await site.pay(b"\xff", key="k2", company="other", type="ropo.payment.v1", headers={"b": bytearray(b"\xff")})
-        await site.dead_letters(2)
-        await site.pay(key="k3", company="unknown")
-        await site.dead_letters(3)
 
 
 async def test_letters_are_listed_the_newest_first_and_by_filter(site: Site, line: CommandLine) -> None:
@@ -108,46 +73,6 @@ async def test_a_letter_is_shown_whole_whatever_its_bytes(site: Site, line: Comm
     assert (base64.b64decode(binary["body"]), binary["body_encoding"]) == (b"\xff", "base64")
     assert binary["properties"]["headers"] == {"b": {"$bytes": "/w=="}}
     assert text["actions"] == []
-
-
-async def test_a_mended_letter_is_replayed_booked_once_and_resolved(
-    site: Site, line: CommandLine, tmp_path: Path
-) -> None:
-    await three_letters(site)
-    body = tmp_path / "body.json"
-    body.write_text(json.dumps(ROPO))
-    await line.succeed("dead-letters", "edit", "1", "--body", body, "--by", "ann", "--why", "a brace too few")
-    assert await replay(line, "1", "--by", "bob") == [1]
-    async with site.worker():
-        await site.put()
-        await is_in_state(site, "resolved", 1)
-        assert await replay(line, "--all") == [2, 3]
-        await is_in_state(site, "open", 2, 3)
-    assert (await site.next_event()).body["idempotency_key"] == "k1"
-    letter = await shown(line, 1)
-    actions = [(action["action"], action["actor"], action["why"]) for action in letter["actions"]]
-    assert actions == [
-        ("edited", "ann", "a brace too few"),
-        ("replayed", "bob", None),
-        ("resolved", "payment-worker", "the replayed message was processed"),
-    ]
-    assert (letter["actions"][0]["body_before"], letter["body"]) == ("{1", body.read_text())
-    assert [(row["count"], row["state"]) for row in await letters(line)] == [(2, "open"), (2, "open"), (1, "resolved")]
-    assert "is resolved" in await line.fail("dead-letters", "replay", "1")
-    assert "is resolved" in await line.fail("dead-letters", "edit", "1", "--body", body)
-
-
-async def test_an_edited_letter_that_fails_again_is_still_one_letter(
-    site: Site, line: CommandLine, tmp_path: Path
-) -> None:
-    await three_letters(site)
-    body = tmp_path / "body.json"
-    body.write_bytes(b"still none")
-    await line.succeed("dead-letters", "edit", "1", "--body", body)
-    await replay(line, "1")
-    async with site.worker():
-        await is_in_state(site, "open", 1)
-    assert [(letter["id"], letter["count"]) for letter in await letters(line)] == [(3, 1), (2, 1), (1, 2)]
 
 
 async def test_a_replay_is_the_same_message_with_the_letters_id(site: Site, line: CommandLine) -> None:
@@ -226,19 +151,6 @@ async def test_letters_are_discarded_all_or_none(site: Site, line: CommandLine) 
     assert (action["action"], action["actor"], action["why"]) == ("discarded", "ann", "a test of theirs")
     assert await replay(line, "--all") == [3]
     assert await replay(line, "1") == [1]
-
-
-async def test_an_edit_cannot_make_two_letters_the_same_message(site: Site, line: CommandLine, tmp_path: Path) -> None:
-    async with site.worker():
-        for body in (b"{1", b"{2"):
-            await site.pay(body, key="k1")
-        await site.dead_letters(2)
-    path = tmp_path / "body"
-    path.write_bytes((await shown(line, 1))["body"].encode())
-    assert "another dead letter already" in await line.fail("dead-letters", "edit", "2", "--body", path)
-    path.write_bytes(b"")
-    assert "1 to" in await line.fail("dead-letters", "edit", "2", "--body", path)
-    assert (await shown(line, 2))["actions"] == []
 
 
 async def test_a_company_cannot_resolve_the_letter_of_another(site: Site, line: CommandLine) -> None:

@@ -137,3 +137,29 @@ def test_a_letter_is_kept_byte_for_byte_but_for_what_its_source_says_is_secret()
     kept = replace(LETTER, body=content, properties=PROPERTIES | {"message_type": "crm-com.pay-invoice.v1"})
     assert kept.without_secrets().body == b'{"token" : "",  "notes": "n"'
     assert replace(LETTER, body=content).without_secrets().body == content
+
+
+def test_an_edit_changes_what_it_names_and_nothing_else() -> None:
+    headers: dict[str, Any] = {"idempotency-key": "k", "origin": {"$bytes": "/w=="}}
+    letter = with_properties(headers=headers, content_type="text/xml", content_encoding="gzip")
+    assert letter.edited() == letter
+    assert letter.edited(body=b"{}") == replace(letter, body=b"{}")
+    typed = letter.edited(message_type="ivvy.add-payment.v1")
+    assert typed.properties == dict(letter.properties) | {"message_type": "ivvy.add-payment.v1"}
+    keyed = letter.edited(idempotency_key="new")
+    assert keyed.properties == dict(letter.properties) | {"headers": headers | {"idempotency-key": "new"}}
+    assert (keyed.idempotency_key, letter.idempotency_key) == ("new", "k")
+    as_json = dict(letter.edited(is_json=True).properties)
+    assert as_json | {"content_type": "text/xml", "content_encoding": "gzip"} == letter.properties
+    assert (as_json["content_type"], "content_encoding" in as_json) == ("application/json", False)
+
+
+@pytest.mark.parametrize("headers", [None, ["idempotency-key"]])
+def test_an_edit_gives_a_key_to_a_letter_without_headers(headers: object) -> None:
+    assert with_properties(headers=headers).edited(idempotency_key="new").idempotency_key == "new"
+
+
+def test_an_edited_letter_keeps_no_secret_of_what_it_is_now() -> None:
+    content = b'{"token" : "s3cr3t",  "notes": "n"'
+    assert LETTER.edited(body=content).body == content
+    assert b"s3cr3t" not in LETTER.edited(body=content, message_type="crm-com.pay-invoice.v1").body

@@ -87,6 +87,8 @@ NO_POLICIES = (
 NO_LETTERS = (
     "UPDATE dead_letters SET body = ''",
     "UPDATE dead_letters SET identity = ''",
+    "UPDATE dead_letters SET type = 'x'",
+    "UPDATE dead_letters SET idempotency_key = 'x'",
 )
 REFUSED = {
     RUN: (
@@ -96,6 +98,7 @@ REFUSED = {
         "UPDATE companies SET company = 'x'",
         "SELECT * FROM dead_letter_actions",
         "INSERT INTO dead_letter_actions (dead_letter_id, action, actor, body_before) VALUES (1, 'x', 'x', '')",
+        "INSERT INTO dead_letter_actions (dead_letter_id, action, actor, properties_before) VALUES (1, 'x', 'x', '{}')",
         "CREATE TEMPORARY TABLE x (y integer)",
     ),
     IMPORT: (

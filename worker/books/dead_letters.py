@@ -5,8 +5,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from msgspec.structs import replace
-
 from worker.books.rows import columns, document
 from worker.books.session import Connection
 from worker.books.sql import query
@@ -94,7 +92,12 @@ async def show_dead_letter(connection: Connection, letter_id: int) -> dict[str, 
         return None
     actions = await connection.fetch(query("dead_letter_actions"), letter_id)
     parsed = {name: json.loads(row[name]) for name in ("errors", "properties")}
-    return {**dict(row), **parsed, "actions": [dict(action) for action in actions]}
+    return {**dict(row), **parsed, "actions": [_action(action) for action in actions]}
+
+
+def _action(row: Any) -> dict[str, Any]:
+    before = row["properties_before"]
+    return dict(row) | {"properties_before": None if before is None else json.loads(before)}
 
 
 async def lock_dead_letters(connection: Connection, ids: Iterable[int]) -> list[FiledLetter]:
@@ -121,13 +124,21 @@ async def mark_dead_letters(connection: Connection, ids: Iterable[int], state: S
     await connection.execute(query("mark_dead_letters"), list(ids), state, deed.action, deed.actor, deed.why)
 
 
-async def edit_dead_letter(connection: Connection, filed: FiledLetter, body: bytes, deed: Deed) -> None:
-    """Give the letter another body and write down who did that, with the body that it had.
+async def edit_dead_letter(connection: Connection, letter_id: int, edited: DeadLetter, deed: Deed) -> None:
+    """Give the letter the body and the properties of the edited one, and write down who did that and what they were.
 
     Should the edited message fail again, it is this letter that counts it. Where the very same message is a letter
     already, the database refuses: ContendedError.
     """
-    edited = replace(filed.letter, body=body).without_secrets()
     await connection.execute(
-        query("edit_dead_letter"), filed.id, edited.body, edited.identity, deed.action, deed.actor, deed.why
+        query("edit_dead_letter"),
+        letter_id,
+        edited.body,
+        document(edited.properties),
+        edited.type,
+        edited.idempotency_key,
+        edited.identity,
+        deed.action,
+        deed.actor,
+        deed.why,
     )

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar, get_args
 
 import click
 
+from schemas import catalog
 from worker.books.dead_letters import (
     Deed,
     FiledLetter,
@@ -22,11 +23,12 @@ from worker.books.dead_letters import (
 )
 from worker.books.session import Connection
 from worker.cli.broker import publisher
-from worker.cli.parameters import COMPANY, FILE, ID, TEXT, WholeNumber, actor_options, choice
+from worker.cli.parameters import COMPANY, FILE, ID, KEY, TEXT, WholeNumber, actor_options, choice
 from worker.cli.progress import progress
 from worker.cli.replay import Replayed, replay_letters
 from worker.cli.servers import NotFoundError, books
 from worker.cli.terminal import json_option, note, print_record, print_records
+from worker.domain.dead_letter import DeadLetter
 from worker.domain.errors import ContendedError, DeadLetterReason, PermanentError, UnavailableError
 from worker.limits import LETTERS_LISTED, LETTERS_LISTED_MAX, MESSAGE_BYTES_MAX
 
@@ -84,22 +86,39 @@ def show(*, letter_id: int, as_json: bool) -> None:
     found = _with_books("dead-letters show", lambda connection: show_dead_letter(connection, letter_id))
     if found is None:
         raise NotFoundError(f"there is no dead letter {letter_id}: see `payment-worker dead-letters list`")
-    actions = [action | _before(action.pop("body_before")) for action in found["actions"]]
+    actions = [_action(action) for action in found["actions"]]
     print_record(found | _body(found["body"]) | {"actions": actions}, as_json=as_json)
 
 
 @dead_letters.command()
 @click.argument("letter_id", metavar="ID", type=ID)
-@click.option("--body", "file", type=FILE, required=True, metavar="FILE", help="The file that holds the new body.")
+@click.option("--body", "file", type=FILE, metavar="FILE", help="The file that holds the new body.")
+@click.option("--type", "message_type", type=click.Choice(sorted(catalog.TYPES)), help="What the message is.")
+@click.option("--idempotency-key", "key", type=KEY, help="The key that it is to come under, in the header.")
+@click.option("--content-json", "is_json", is_flag=True, help="Say that its content is JSON, and not compressed.")
 @actor_options
 @json_option
-def edit(*, letter_id: int, file: Path, by: str, why: str | None, as_json: bool) -> None:
-    """Give an open dead letter another body, to be replayed afterwards."""
-    body = file.read_bytes()
-    if not 0 < len(body) <= MESSAGE_BYTES_MAX:
-        raise click.ClickException(f"{file}: a body has 1 to {MESSAGE_BYTES_MAX:,} bytes")
+def edit(
+    *,
+    letter_id: int,
+    file: Path | None,
+    message_type: str | None,
+    key: str | None,
+    is_json: bool,
+    by: str,
+    why: str | None,
+    as_json: bool,
+) -> None:
+    """Mend an open dead letter, to be replayed afterwards: its body, its type, its key."""
+    if file is None and message_type is None and key is None and not is_json:
+        raise click.UsageError("say what is to be new: --body, --type, --idempotency-key or --content-json")
+    body = _read_body(file) if file is not None else None
+
+    def mend(letter: DeadLetter) -> DeadLetter:
+        return letter.edited(body=body, message_type=message_type, idempotency_key=key, is_json=is_json)
+
     try:
-        _with_books("dead-letters edit", lambda connection: _edit(connection, letter_id, body, Deed("edited", by, why)))
+        _with_books("dead-letters edit", lambda connection: _edit(connection, letter_id, mend, Deed("edited", by, why)))
     except ContendedError:
         raise LetterError("the very same message is another dead letter already: replay that one") from None
     print_record({"edited": [letter_id]}, as_json=as_json)
@@ -184,9 +203,16 @@ async def _lock(connection: Connection, ids: Sequence[int], states: Sequence[Sta
     return filed
 
 
-async def _edit(connection: Connection, letter_id: int, body: bytes, deed: Deed) -> None:
+def _read_body(file: Path) -> bytes:
+    body = file.read_bytes()
+    if not 0 < len(body) <= MESSAGE_BYTES_MAX:
+        raise click.ClickException(f"{file}: a body has 1 to {MESSAGE_BYTES_MAX:,} bytes")
+    return body
+
+
+async def _edit(connection: Connection, letter_id: int, mend: Callable[[DeadLetter], DeadLetter], deed: Deed) -> None:
     (filed,) = await _lock(connection, [letter_id], ("open",))
-    await edit_dead_letter(connection, filed, body, deed)
+    await edit_dead_letter(connection, filed.id, mend(filed.letter), deed)
 
 
 async def _discard(connection: Connection, ids: Sequence[int], deed: Deed) -> None:
@@ -210,9 +236,11 @@ async def _replay(ids: Sequence[int], states: Sequence[State], deed: Deed) -> Re
     return replayed
 
 
-def _before(body: bytes | None) -> dict[str, Any]:
-    """Return the body that an edit replaced, where the action was one."""
-    return {} if body is None else {f"{name}_before": value for name, value in _body(body).items()}
+def _action(action: dict[str, Any]) -> dict[str, Any]:
+    """Return the action with what an edit replaced, where it was one."""
+    body, properties = action.pop("body_before"), action.pop("properties_before")
+    body_before = {} if body is None else {f"{name}_before": value for name, value in _body(body).items()}
+    return action | body_before | ({} if properties is None else {"properties_before": properties})
 
 
 def _body(body: bytes) -> dict[str, Any]:

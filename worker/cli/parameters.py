@@ -13,7 +13,7 @@ import click
 
 from schemas.catalog import is_company
 from schemas.fields import storable
-from schemas.limits import INTEGER_ID_MAX
+from schemas.limits import IDEMPOTENCY_KEY_CHARS_MAX, INTEGER_ID_MAX
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -46,6 +46,16 @@ class _Text(click.ParamType[str]):
             self.fail("is no UTF-8 text", param, ctx)
 
 
+class _Key(_Text):
+    name = "key"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        key = super().convert(value, param, ctx)
+        if not key.strip() or len(key) > IDEMPOTENCY_KEY_CHARS_MAX:
+            self.fail(f"must be text of 1 to {IDEMPOTENCY_KEY_CHARS_MAX} characters", param, ctx)
+        return key
+
+
 class _Day(click.ParamType[date]):
     name = "date"
 
@@ -71,6 +81,7 @@ class _Instant(click.ParamType[datetime]):
 
 COMPANY = _Company()
 TEXT = _Text()
+KEY = _Key()
 DAY = _Day()
 INSTANT = _Instant()
 ID = WholeNumber(1, INTEGER_ID_MAX)

@@ -64,6 +64,30 @@ class DeadLetter(Value, frozen=True, kw_only=True):
             return None
         return _text(said.get(source.key_field)) if isinstance(said, dict) else None
 
+    def edited(
+        self,
+        *,
+        body: bytes | None = None,
+        message_type: str | None = None,
+        idempotency_key: str | None = None,
+        is_json: bool = False,
+    ) -> "DeadLetter":
+        """Return the letter with what is given in the place of what it has.
+
+        is_json: its content type is JSON from now on, without an encoding, whatever it was.
+        """
+        properties = dict(self.properties)
+        if message_type is not None:
+            properties["message_type"] = message_type
+        if idempotency_key is not None:
+            headers = properties.get("headers")
+            headers = headers if isinstance(headers, dict) else {}
+            properties["headers"] = headers | {catalog.KEY_HEADER: idempotency_key}
+        if is_json:
+            properties["content_type"] = catalog.CONTENT_TYPE
+            properties.pop("content_encoding", None)
+        return replace(self, body=self.body if body is None else body, properties=properties).without_secrets()
+
     def without_secrets(self) -> "DeadLetter":
         """Return the letter as it may be kept: byte for byte, but for what its source says is never to be stored.
 

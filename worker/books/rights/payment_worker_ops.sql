@@ -8,5 +8,5 @@ GRANT INSERT (company, currency, allocation, allocation_for, overpayment, treat,
     hide_foreign, identifiers, distribution, tolerance_amount, tolerance_percent, gateways, updated_at) ON companies TO payment_worker_ops;
 
 -- When an action happened is the database's to say.
-GRANT UPDATE (state, body, identity) ON dead_letters TO payment_worker_ops;
-GRANT INSERT (dead_letter_id, action, actor, why, body_before) ON dead_letter_actions TO payment_worker_ops;
+GRANT UPDATE (state, body, properties, type, idempotency_key, identity) ON dead_letters TO payment_worker_ops;
+GRANT INSERT (dead_letter_id, action, actor, why, body_before, properties_before) ON dead_letter_actions TO payment_worker_ops;
